@@ -1,0 +1,99 @@
+"""Boxes: products of closed intervals, the domains on which functions are pruned and bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tropix.arrays import BoolArray, FloatArray, frozen
+from tropix.errors import InvalidInput
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """The box ∏ [lower_i, upper_i] ⊂ ℝ^d; infinite ends are allowed, an empty box is not.
+
+    >>> box = Box.of((-1, [1, 2]), 2)
+    >>> box.contains([[0, 0], [0, 3]])
+    array([ True, False])
+    """
+
+    lower: FloatArray
+    upper: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            array = np.array(getattr(self, name), dtype=np.float64) + 0.0
+            if array.ndim != 1:
+                raise InvalidInput(f"box {name} has shape {array.shape}: expected (d,)")
+            frozen(array)
+            object.__setattr__(self, name, array)
+        if self.lower.shape != self.upper.shape:
+            raise InvalidInput(f"box ends have shapes {self.lower.shape} and {self.upper.shape}")
+        if np.isnan(self.lower).any() or np.isnan(self.upper).any():
+            raise InvalidInput("box contains NaN")
+        if np.isposinf(self.lower).any() or np.isneginf(self.upper).any():
+            raise InvalidInput("box has a lower end of +inf or an upper end of -inf: it is empty")
+        empty = np.flatnonzero(self.lower > self.upper)
+        if empty.size:
+            i = int(empty[0])
+            raise InvalidInput(f"box is empty: coordinate {i} has lower {self.lower[i]} > upper {self.upper[i]}")
+
+    @classmethod
+    def of(cls, value: BoxLike, dimension: int) -> Box:
+        """Read a box from a `Box` or a pair (lower, upper), each a number for all coordinates or d of them."""
+        if isinstance(value, Box):
+            box = value
+        else:
+            try:
+                lower, upper = value
+                ends = [np.broadcast_to(np.asarray(end, dtype=np.float64), (dimension,)) for end in (lower, upper)]
+            except (TypeError, ValueError) as error:
+                raise InvalidInput(
+                    f"box must be (lower, upper), each a number or {dimension} of them: {error}"
+                ) from None
+            box = cls(ends[0], ends[1])
+        if box.dimension != dimension:
+            raise InvalidInput(f"box has {box.dimension} coordinates: expected {dimension}")
+        return box
+
+    @classmethod
+    def parse(cls, text: str, dimension: int) -> Box:
+        """Read ``"-1,1"`` (every coordinate) or ``"-1,1;0,2"`` (one interval a coordinate)."""
+        try:
+            pairs = [[float(number) for number in part.split(",")] for part in text.split(";")]
+            ends = np.array(pairs, dtype=np.float64)
+            if ends.ndim != 2 or ends.shape[1] != 2 or len(ends) not in (1, dimension):
+                raise ValueError
+        except ValueError:
+            raise InvalidInput(
+                f"box {text!r}: expected 'lower,upper' for all coordinates or {dimension} such pairs joined by ';'"
+            ) from None
+        return cls.of((ends[:, 0], ends[:, 1]) if len(ends) > 1 else (ends[0, 0], ends[0, 1]), dimension)
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates d."""
+        return len(self.lower)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both ends of every interval are finite."""
+        return bool(np.isfinite(self.lower).all() and np.isfinite(self.upper).all())
+
+    def contains(self, points: npt.ArrayLike) -> BoolArray:
+        """For each row of points (n, d), whether it lies in the closed box."""
+        array = np.asarray(points, dtype=np.float64)
+        return np.asarray(((array >= self.lower) & (array <= self.upper)).all(axis=-1), dtype=np.bool_)
+
+    def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Draw points uniformly; an unbounded interval is cut to length 2 at its finite end (or [−1, 1])."""
+        lower = np.where(np.isfinite(self.lower), self.lower, np.where(np.isfinite(self.upper), self.upper - 2, -1))
+        upper = np.where(np.isfinite(self.upper), self.upper, lower + 2)
+        return np.asarray(np.clip(rng.uniform(size=(count, self.dimension)) * (upper - lower) + lower, lower, upper))
+
+
+BoxLike: TypeAlias = Box | tuple[npt.ArrayLike, npt.ArrayLike]

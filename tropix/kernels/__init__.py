@@ -1,0 +1,16 @@
+"""Numba kernels over float64 arrays, each beside the NumPy twin that specifies it.
+
+Kernels check nothing: shapes, dtypes and finiteness are the callers' business. −∞ is an ordinary bias.
+They compile on first use and are cached on disk; rows are split over threads when the work is large.
+"""
+
+from tropix.kernels._log_sum_exp import entropy as entropy
+from tropix.kernels._log_sum_exp import gibbs as gibbs
+from tropix.kernels._log_sum_exp import log_sum_exp as log_sum_exp
+from tropix.kernels._log_sum_exp import log_sum_exp_numpy as log_sum_exp_numpy
+from tropix.kernels._max_affine import max_affine as max_affine
+from tropix.kernels._max_affine import max_affine_numpy as max_affine_numpy
+from tropix.kernels._segments import segment_gibbs as segment_gibbs
+from tropix.kernels._segments import segment_gibbs_numpy as segment_gibbs_numpy
+from tropix.kernels._segments import segment_log_sum_exp as segment_log_sum_exp
+from tropix.kernels._segments import segment_log_sum_exp_numpy as segment_log_sum_exp_numpy

@@ -1,0 +1,158 @@
+"""The exact question of pruning: is a monomial below a convex combination of others on the whole domain?
+
+With rows (w_j, b_j) and a domain ∏[l_i, u_i] (infinite ends allowed) monomial k is dominated iff
+
+    max { Σ λ_j b_j − u·α + l·β  :  Σ λ_j w_j + α − β = w_k,  Σ λ_j = 1,  λ, α, β ≥ 0 }  ≥  b_k
+
+(α_i, β_i exist only for finite ends); else some x in the domain has w_k·x + b_k > w_j·x + b_j for every j ≠ k.
+That alternative is linear programming duality; here both sides are decided in rational arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import flint
+import numpy as np
+
+from tropix.arrays import IntArray
+from tropix.boxes import Box
+from tropix.exact import Rationals, maximize
+
+
+@dataclass(frozen=True)
+class Domination:
+    """Why a monomial can go: w_k·x + b_k ≤ Σ weights_j (w_j·x + b_j) for every x of the domain.
+
+    The weights are nonnegative rationals with sum 1; a duplicate is dominated by its twin with weight 1.
+    """
+
+    index: int
+    support: tuple[int, ...]
+    weights: tuple[Fraction, ...]
+
+
+class DominanceTest:
+    """Exact decisions about rows (w_j, b_j) on a domain. Columns 0…N−1 are rows, then come the finite box ends."""
+
+    def __init__(self, rows: Rationals, box: Box | None) -> None:
+        self.rows = rows
+        self.count, self.dimension = rows.shape[0], rows.shape[1] - 1
+        self.one = rows.denominator
+        self.table: list[list[int]] = rows.numerators.tolist()
+        self.ends = box_ends(box, self.dimension)
+        self.box = box
+
+    def column(self, j: int) -> list[Any]:
+        """Column j of the constraint matrix, scaled by the rows' common denominator."""
+        if j < self.count:
+            return [*self.table[j][:-1], self.one]
+        coordinate, sign, _ = self.ends[j - self.count]
+        return [sign * (i == coordinate) for i in range(self.dimension)] + [0]
+
+    def cost(self, j: int) -> Any:
+        """Objective coefficient of column j, in the same scale."""
+        if j < self.count:
+            return self.table[j][-1]
+        _, sign, end = self.ends[j - self.count]
+        return flint.fmpq(-sign * end.numerator, end.denominator)
+
+    def by_basis(self, k: int, columns: Sequence[int]) -> Domination | None:
+        """Solve for the multipliers of d+1 columns; a `Domination` if they are valid, None if they prove nothing."""
+        if len(columns) != self.dimension + 1:
+            return None
+        matrix = flint.fmpz_mat([self.column(j) for j in columns]).transpose()
+        right = flint.fmpz_mat(self.dimension + 1, 1, self.column(k))
+        try:
+            values = matrix.solve(right).entries()
+        except ZeroDivisionError:
+            return None
+        return self._domination(k, columns, values)
+
+    def _domination(self, k: int, columns: Sequence[int], values: list[Any]) -> Domination | None:
+        if any(value < 0 for value in values):
+            return None
+        level = sum((value * self.cost(j) for j, value in zip(columns, values, strict=True)), flint.fmpq(0))
+        if level < self.table[k][-1]:
+            return None
+        pairs = [(j, v) for j, v in zip(columns, values, strict=True) if j < self.count and v != 0]
+        return Domination(k, tuple(j for j, _ in pairs), tuple(Fraction(int(v.p), int(v.q)) for _, v in pairs))
+
+    def decide(self, k: int, columns: Sequence[int]) -> Domination | list[Fraction]:
+        """Decide by the exact simplex method whether the given columns dominate k; else return a witness point.
+
+        The witness lies in the domain and makes monomial k strictly larger than every given row.
+        """
+        chosen = [j for j in columns if j != k]
+        chosen += [j for j in range(self.count, self.count + len(self.ends)) if j not in set(chosen)]
+        if not chosen:
+            return self._base_point()
+        matrix = flint.fmpq_mat(flint.fmpz_mat([self.column(j) for j in chosen]).transpose())
+        answer = maximize(matrix, self.column(k), [self.cost(j) for j in chosen])
+        if answer.status == "optimal":
+            basis = [chosen[i] for i in answer.basis if i < len(chosen)]
+            values = [v for i, v in zip(answer.basis, answer.values, strict=True) if i < len(chosen)]
+            domination = self._domination(k, basis, values)
+            if domination is not None:
+                return domination
+            return [-Fraction(int(y.p), int(y.q)) for y in answer.dual[:-1]]
+        # Infeasible: −dual is a recession direction of the domain along which k outgrows every other row.
+        direction = [-Fraction(int(y.p), int(y.q)) for y in answer.dual[:-1]]
+        return self._far_point(k, [j for j in chosen if j < self.count], direction)
+
+    def restricted(self, k: int, columns: Sequence[int]) -> Domination | None:
+        """Like :meth:`decide` on a few columns only: cheap, and conclusive when it finds a domination."""
+        answer = self.decide(k, columns)
+        return answer if isinstance(answer, Domination) else None
+
+    def _base_point(self) -> list[Fraction]:
+        point = [Fraction(0)] * self.dimension
+        for coordinate, sign, end in self.ends:
+            if (sign > 0 and point[coordinate] > end) or (sign < 0 and point[coordinate] < end):
+                point[coordinate] = end
+        return point
+
+    def _far_point(self, k: int, others: list[int], direction: list[Fraction]) -> list[Fraction]:
+        base = self._base_point()
+        step = Fraction(1)
+        fixed = [Fraction(v) for v in self.table[k]]
+        for j in others:
+            difference = [a - b for a, b in zip(fixed, self.table[j], strict=True)]
+            slope = sum((c * v for c, v in zip(difference, direction, strict=False)), Fraction(0))
+            start = sum((c * v for c, v in zip(difference, base, strict=False)), difference[-1])
+            if start <= 0:
+                step = max(step, 1 - start / slope)
+        return [b + step * v for b, v in zip(base, direction, strict=True)]
+
+    def strict_at(self, points: Rationals, owners: IntArray, among: IntArray) -> list[bool]:
+        """For each point, whether its owner is strictly the largest of the rows ``among`` there (exactly)."""
+        table = self.rows[among]
+        position = {int(j): i for i, j in enumerate(among)}
+        result: list[bool] = []
+        block = max(1, 500_000 // max(1, len(among)))
+        for start in range(0, len(owners), block):
+            part = points[start : start + block]
+            ones = np.full((1, len(part)), part.denominator, dtype=object)
+            homogeneous = np.concatenate([part.numerators.T, ones], axis=0)
+            product = table._flint() * Rationals(homogeneous, 1)._flint()
+            columns = product.transpose().tolist()
+            for column, owner in zip(columns, owners[start : start + block], strict=True):
+                top = column[position[int(owner)]]
+                result.append(sum(1 for value in column if value >= top) == 1)
+        return result
+
+
+def box_ends(box: Box | None, dimension: int) -> list[tuple[int, int, Fraction]]:
+    """The finite ends of a box as (coordinate, +1 for upper or −1 for lower, value)."""
+    if box is None:
+        return []
+    ends = []
+    for i in range(dimension):
+        if np.isfinite(box.upper[i]):
+            ends.append((i, 1, Fraction(float(box.upper[i]))))
+        if np.isfinite(box.lower[i]):
+            ends.append((i, -1, Fraction(float(box.lower[i]))))
+    return ends
