@@ -21,12 +21,13 @@ def frozen(array: npt.NDArray[np.generic]) -> None:
 
 
 def real_array(values: npt.ArrayLike, name: str, ndim: int, *, minus_infinity: bool = False) -> FloatArray:
-    """Copy numbers into a read-only float64 array of ``ndim`` axes.
+    """Copy numbers into a read-only float64 array of ``ndim`` axes (one that is read-only already is shared).
 
     Raises :class:`InvalidInput` for a wrong number of axes, NaN, +∞, and (unless ``minus_infinity``) −∞.
     """
     try:
-        array = np.array(values, dtype=np.float64, order="C")
+        shared = isinstance(values, np.ndarray) and values.dtype == np.float64 and not values.flags.writeable
+        array = np.asarray(values) if shared else np.array(values, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{name} must be an array of real numbers: {error}") from None
     if array.ndim != ndim:
@@ -37,8 +38,9 @@ def real_array(values: npt.ArrayLike, name: str, ndim: int, *, minus_infinity: b
         raise InvalidInput(f"{name} contains +inf, which is no element of the max-plus semiring")
     if not minus_infinity and np.isneginf(array).any():
         raise InvalidInput(f"{name} contains -inf: finite numbers are expected here")
-    array += 0.0  # -0.0 becomes 0.0, so that equal numbers have equal bytes
-    frozen(array)
+    if array.flags.writeable:
+        array += 0.0  # -0.0 becomes 0.0, so that equal numbers have equal bytes
+        frozen(array)
     return array
 
 

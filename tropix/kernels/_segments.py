@@ -27,7 +27,7 @@ def segment_log_sum_exp(values: FloatArray, offsets: IntArray, eps: float) -> Fl
 
 
 def segment_gibbs(values: FloatArray, offsets: IntArray, eps: float) -> FloatArray:
-    """out = softmax(values/ε) within each segment, (n, M); at ε = 0 uniform on the maximal entries.
+    """Out = softmax(values/ε) within each segment, (n, M); at ε = 0 uniform on the maximal entries.
 
     A segment of −∞ alone has weights 0.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 SERIAL_WORK = 4_000_000
 """Below this many multiply-adds one thread is faster than starting several."""
@@ -18,5 +19,5 @@ def over_rows(run: Callable[[int, int], None], rows: int, work: int) -> None:
         return
     cuts = [rows * i // workers for i in range(workers + 1)]
     with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(run, a, b) for a, b in zip(cuts, cuts[1:], strict=False)]:
+        for future in [pool.submit(run, a, b) for a, b in pairwise(cuts)]:
             future.result()

@@ -1,6 +1,6 @@
 """Tropical polynomials, their deformation at ε > 0, and exact pruning."""
 
+from tropix.polynomials._dominance import Domination as Domination
 from tropix.polynomials._log_sum_exp import LogSumExp as LogSumExp
-from tropix.polynomials._pruning import Domination as Domination
 from tropix.polynomials._pruning import Pruning as Pruning
 from tropix.polynomials._tropical import TropicalPolynomial as TropicalPolynomial

@@ -42,7 +42,7 @@ class LogSumExp:
     @property
     def dimension(self) -> int:
         """Number of variables d."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     def __len__(self) -> int:
         return len(self.bias)

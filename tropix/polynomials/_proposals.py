@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box
 from tropix.kernels import max_affine
 
+COPLANAR = 32
+"""How many coplanar facets are tried for one monomial before a linear program is."""
 FAR = 1e6
 """Half-width, in scaled coordinates, of the box that keeps the linear programs feasible."""
 
@@ -36,14 +39,29 @@ class Scaling:
 
 @dataclass(frozen=True)
 class HullProposal:
-    """Upper hull by Qhull: for each dominated index d+1 supporting ones, for each vertex a candidate witness."""
+    """Upper hull by Qhull: the facet above each other index, and for each vertex a candidate witness.
 
-    dominated: dict[int, list[int]]
+    Facet f is the upper plane w ↦ levels_f − dual_f·w through the d+1 points ``facets[f]``.
+    """
+
+    facets: IntArray
+    dual: FloatArray
+    levels: FloatArray
+    above: dict[int, int]
     witnesses: dict[int, FloatArray]
 
+    def supports(self, weights: FloatArray, k: int) -> Iterator[list[int]]:
+        """Supports that may dominate k: the facet above it, then those that tie with it (coplanar facets)."""
+        first = self.above[k]
+        yield self.facets[first].tolist()
+        heights = self.levels - self.dual @ weights[k]
+        ties = np.flatnonzero(heights <= heights[first] + 1e-9 * (1 + abs(heights[first])))
+        for f in ties[ties != first][:COPLANAR]:
+            yield self.facets[f].tolist()
 
-def upper_hull(scaling: Scaling) -> HullProposal:
-    """Propose the vertices of the upper hull of (w_j, b_j); empty where Qhull finds the points degenerate."""
+
+def upper_hull(scaling: Scaling) -> HullProposal | None:
+    """Propose the vertices of the upper hull of (w_j, b_j); None where Qhull finds the points degenerate."""
     from scipy.spatial import ConvexHull, QhullError
 
     weights, bias = scaling.weights, scaling.bias
@@ -54,11 +72,11 @@ def upper_hull(scaling: Scaling) -> HullProposal:
     try:
         hull = ConvexHull(lifted, qhull_options="Qt")
     except (QhullError, ValueError):
-        return HullProposal({}, {})
+        return None
     normals, offsets = hull.equations[:, :-1], hull.equations[:, -1]
     upper = (normals[:, -1] > 1e-12) & (hull.simplices != count).all(axis=1)
     if not upper.any():
-        return HullProposal({}, {})
+        return None
     facets = hull.simplices[upper]
     dual = normals[upper, :-1] / normals[upper, -1:]
     levels = -offsets[upper] / normals[upper, -1]
@@ -81,8 +99,8 @@ def upper_hull(scaling: Scaling) -> HullProposal:
     rest = np.setdiff1d(np.arange(count), vertices)
     # The facet above w is the lowest upper plane there: min_f (−dual_f·w + level_f).
     _, above = max_affine(np.ascontiguousarray(weights[rest]), np.ascontiguousarray(dual), -levels)
-    dominated = {int(k): facets[f].tolist() for k, f in zip(rest, above, strict=True) if f >= 0}
-    return HullProposal(dominated, witnesses)
+    located = {int(k): int(f) for k, f in zip(rest, above, strict=True) if f >= 0}
+    return HullProposal(facets.astype(np.int64), dual, levels, located, witnesses)
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,12 @@ class DominanceProgram:
         program.a_matrix_.index_ = sparse.indices
         program.a_matrix_.value_ = sparse.data
         self.solver = highspy.Highs()
-        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex")):
+        for option, value in (
+            ("output_flag", False),
+            ("threads", 1),
+            ("presolve", "off"),
+            ("solver", "simplex"),
+        ):
             self.solver.setOptionValue(option, value)
         self.solver.passModel(program)
         self._optimal = highspy.HighsModelStatus.kOptimal

@@ -170,10 +170,7 @@ def _independent_coordinates(rows: Rationals) -> list[int]:
     if count > dimension > 0 and _full_rank(differences, dimension):
         return list(range(dimension))
     reduced, _, rank = differences._flint().rref()
-    pivots = []
-    for i in range(rank):
-        pivots.append(next(j for j in range(dimension) if reduced[i, j] != 0))
-    return pivots
+    return [next(j for j in range(dimension) if reduced[i, j] != 0) for i in range(rank)]
 
 
 def _full_rank(differences: Rationals, dimension: int) -> bool:
@@ -192,7 +189,11 @@ def _prune_distinct(
     test = DominanceTest(rows, box)
     if count <= 1 or dimension == 0:
         base = test._base_point()
-        return list(range(count)), Rationals.of(np.array([base] * count, dtype=object).reshape(count, dimension)), []
+        return (
+            list(range(count)),
+            Rationals.of(np.array([base] * count, dtype=object).reshape(count, dimension)),
+            [],
+        )
     floats = rows.floats()
     return _Search(test, Scaling.of(floats[:, :-1], floats[:, -1]), progress).run()
 
@@ -224,11 +225,15 @@ class _Search:
 
     def _use_hull(self) -> None:
         proposal = upper_hull(self.scaling)
-        for k, columns in proposal.dominated.items():
+        if proposal is None:
+            return
+        for k in proposal.above:
             # Supports are proposed vertices, which this stage never drops: no verdict rests on itself.
-            domination = self.test.by_basis(k, columns)
-            if domination is not None:
-                self._drop(domination)
+            for columns in proposal.supports(self.scaling.weights, k):
+                found = self.test.by_basis(k, columns)
+                if found is not None:
+                    self._drop(found)
+                    break
         if self.test.box is None:
             self._accept({k: x for k, x in proposal.witnesses.items() if self.alive[k]})
 
@@ -251,12 +256,12 @@ class _Search:
             return
         ends = [(i, sign, float(end)) for i, sign, end in self.test.ends]
         program = DominanceProgram(self.scaling, self.test.box, ends)
-        for domination in self.dropped:
-            program.remove(domination.index)
+        for gone in self.dropped:
+            program.remove(gone.index)
         candidates: dict[int, FloatArray] = {}
         for done, k in enumerate(reversed(open_questions)):
             proposal = program.propose(k)
-            domination = None
+            domination: Domination | None = None
             if proposal is not None and proposal.gap < 1e-6:
                 domination = self.test.by_basis(k, proposal.columns) or self.test.restricted(k, proposal.columns)
             if domination is not None:

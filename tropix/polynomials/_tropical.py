@@ -94,7 +94,7 @@ class TropicalPolynomial:
     @property
     def dimension(self) -> int:
         """Number of variables d."""
-        return self.exponents.shape[1]
+        return int(self.exponents.shape[1])
 
     def __len__(self) -> int:
         return len(self.coefficients)
@@ -183,7 +183,7 @@ class TropicalPolynomial:
 
     def scale(self, factor: float | Fraction) -> TropicalPolynomial:
         """c·f for c > 0, exactly."""
-        number = Rationals.of([factor])
+        number = Rationals.of(np.array([factor]))
         if number.numerators[0] <= 0:
             raise InvalidInput(f"power {factor} of a tropical polynomial: expected a number >= 0")
         return TropicalPolynomial.from_rationals(self.exact * number)

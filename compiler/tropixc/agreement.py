@@ -1,0 +1,116 @@
+"""Does the compiled polynomial agree with the original model, as another runtime executes it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tropix.arrays import FloatArray
+from tropix.boxes import Box
+from tropix.circuits import Circuit
+from tropix.errors import TropixError, Unsupported
+from tropix.polynomials import TropicalPolynomial
+from tropixc.frontends.onnx import ImportedModel
+
+DEFAULT_POINTS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """|f_ε − f_0| at sampled points, f_ε run by onnxruntime, f_0 the compiled polynomial; arrays are per output.
+
+    ``bound`` is the certified δ(ε), valid for every x and every real-valued evaluation; ``rounding`` bounds what
+    float execution may add at the worst sampled point. ``holds``: at every point the gap is within both together.
+    """
+
+    points: int
+    gap: FloatArray
+    bound: FloatArray
+    rounding: FloatArray
+    holds: bool
+
+    @property
+    def line(self) -> str:
+        """One line that says what was checked."""
+        worst = int(np.argmax(self.gap - self.bound))
+        relation = "<=" if self.holds else "exceeds"
+        return (
+            f"{'agrees' if self.holds else 'DISAGREES'} with onnxruntime on {self.points} points: "
+            f"|f_eps - f_0| = {self.gap[worst]:.6g} (measured) {relation} delta(eps) = {self.bound[worst]:.6g} "
+            f"(certified) + {self.rounding[worst]:.2g} (rounding of the runtime)"
+        )
+
+
+def sample_points(
+    dimension: int, box: Box | None, data: FloatArray | None, count: int, seed: int, single: bool
+) -> FloatArray:
+    """Points to compare at: rows of data, else uniform in the box, else normal at scales from 0.1 to 10.
+
+    With ``single`` they are rounded to float32, so that a float32 runtime sees the same points.
+    """
+    rng = np.random.default_rng(seed)
+    if data is not None:
+        points = np.array(data[:count], dtype=np.float64)
+    elif box is not None:
+        points = box.sample(count, rng)
+    else:
+        points = rng.normal(size=(count, dimension)) * 10.0 ** rng.uniform(-1, 1, size=(count, 1))
+    if single:
+        points = points.astype(np.float32).astype(np.float64)
+    return points if box is None else points[box.contains(points)]
+
+
+def run_onnx(model: ImportedModel, points: FloatArray) -> FloatArray:
+    """The model's output at points (n, d), executed by onnxruntime, as float64 (n, m)."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+        kind = np.float32 if model.unit_roundoff > 2.0**-53 else np.float64
+        inputs = points.astype(kind).reshape(len(points), *model.input_shape)
+        if model.batch is None:
+            results = session.run([model.output_name], {model.input_name: inputs})[0]
+        else:
+            rows = inputs[:, None] if model.batch == 1 else inputs
+            results = np.stack([session.run([model.output_name], {model.input_name: row})[0] for row in rows])
+    except Exception as error:
+        raise Unsupported(f"onnxruntime could not run {model.path}: {' '.join(str(error).split())[:200]}") from None
+    return np.asarray(results, dtype=np.float64).reshape(len(points), -1)
+
+
+def check_agreement(
+    model: ImportedModel,
+    circuit: Circuit,
+    polynomials: Sequence[TropicalPolynomial],
+    outputs: Sequence[int],
+    points: FloatArray,
+) -> Agreement:
+    """Compare the compiled polynomials of the given outputs with the model run by onnxruntime.
+
+    ``circuit`` is the simplified circuit, whose δ(ε) bounds the deformation; the model's own circuit, before any
+    pass, bounds the runtime's rounding. Raises `TropixError` if there is no point or the runtime fails.
+    """
+    if not len(points):
+        raise TropixError("no sampled point lies in the box")
+    columns = list(outputs)
+    network = run_onnx(model, points)[:, columns]
+    limit = np.column_stack([polynomial(points) for polynomial in polynomials])
+    own = np.column_stack([_evaluation_error(polynomial, points) for polynomial in polynomials])
+    rounding = model.circuit.rounding_bound(points, model.unit_roundoff)[:, columns] + own
+    bound = circuit.deformation_bound()[columns]
+    gap = np.abs(network - limit)
+    holds = bool((gap <= bound + rounding).all())
+    return Agreement(len(points), gap.max(axis=0), bound, rounding.max(axis=0), holds)
+
+
+def _evaluation_error(polynomial: TropicalPolynomial, points: FloatArray) -> FloatArray:
+    """Rounding of the polynomial's own float64 evaluation."""
+    if not len(polynomial):
+        return np.zeros(len(points))
+    size = np.abs(points) @ np.abs(polynomial.exponents).max(axis=0) + np.abs(polynomial.coefficients).max()
+    return np.asarray((polynomial.dimension + 4) * 2.0**-53 * size)

@@ -1,0 +1,184 @@
+"""The walk over an ONNX graph: constants are folded, every other node is handed to its rule."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
+
+from tropix.circuits import Circuit, CircuitBuilder
+from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
+from tropixc.frontends.onnx._file import MAX_ELEMENTS, describe, opset, read_model
+from tropixc.frontends.onnx._folding import FOLDABLE, fold
+from tropixc.frontends.onnx._operators import HINTS, RULES, SUPPORTED_OPERATORS, Call
+from tropixc.frontends.onnx._values import Constant, Exponential, Value, contiguous, ordinary, whole
+
+FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}
+"""The supported precisions of a model's input and their unit roundoff."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedModel:
+    """A model file and the circuit that mirrors it node by node, before any pass.
+
+    ``input_shape`` is the declared shape without a batch axis; ``batch`` is None where it is symbolic, its fixed
+    length 1, or 0 where the input has no batch axis; ``unit_roundoff`` is that of the model's precision.
+    """
+
+    path: Path
+    sha256: str
+    circuit: Circuit
+    input_name: str
+    output_name: str
+    input_shape: tuple[int, ...]
+    batch: int | None
+    unit_roundoff: float
+    opset: int
+
+
+def import_onnx(path: str | Path, output: str | None = None) -> ImportedModel:
+    """Read an ONNX model; ``output`` names one of its outputs where there are several.
+
+    Raises `FormatError` for files that are not sound, `Unsupported` for operators or shapes without a rule.
+    Divisions by constants become products with the nearest float64 of the reciprocal; all else is exact.
+    """
+    file = Path(path)
+    model = read_model(file)
+    try:
+        return _Importer(file, model).run(output)
+    except TropixError as error:
+        raise type(error)(f"{file}: {error}") from None
+
+
+class _Importer:
+    def __init__(self, path: Path, model: ModelProto) -> None:
+        self.path = path
+        self.model = model
+        self.opset = opset(model)
+        self.values: dict[str, Value] = {}
+
+    def run(self, output: str | None) -> ImportedModel:
+        graph = self.model.graph
+        self._check_operators()
+        self._read_initializers()
+        info = self._single_input()
+        shape, batch = _input_shape(info)
+        self.builder = CircuitBuilder(int(np.prod(shape)), info.name)
+        self.batched = batch != 0
+        self.values[info.name] = whole(self.builder, 0, ((1, *shape) if self.batched else shape))
+        for node in graph.node:
+            self._visit(node)
+        name = self._choose_output(output)
+        if name not in self.values:
+            raise FormatError(f"output {name!r} is computed by no node")
+        value = self.values[name]
+        if isinstance(value, np.ndarray):
+            raise Unsupported(f"output {name!r} is constant: it does not depend on the input")
+        position = contiguous(self.builder, ordinary(value, f"output {name!r}"), f"{name}/order")
+        return ImportedModel(
+            path=self.path,
+            sha256=hashlib.sha256(self.path.read_bytes()).hexdigest(),
+            circuit=self.builder.build(position),
+            input_name=info.name,
+            output_name=name,
+            input_shape=shape,
+            batch=batch,
+            unit_roundoff=FLOATS[info.type.tensor_type.elem_type],
+            opset=self.opset,
+        )
+
+    def _check_operators(self) -> None:
+        """Report every node without a rule at once."""
+        unknown: dict[str, list[str]] = {}
+        for node in self.model.graph.node:
+            known = node.domain in ("", "ai.onnx") and (node.op_type in RULES or node.op_type in FOLDABLE)
+            if not known:
+                operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+                unknown.setdefault(operator, []).append(node.name or (node.output[0] if node.output else "?"))
+        if unknown:
+            listed = "; ".join(
+                f"{operator} (node {', '.join(repr(n) for n in nodes[:3])}{', …' if len(nodes) > 3 else ''})"
+                for operator, nodes in sorted(unknown.items())
+            )
+            hints = "".join(f" {HINTS[operator]}." for operator in unknown if operator in HINTS)
+            raise Unsupported(f"no rule for {listed}.{hints} Supported operators: {', '.join(SUPPORTED_OPERATORS)}")
+
+    def _read_initializers(self) -> None:
+        faults = []
+        for tensor in self.model.graph.initializer:
+            array = numpy_helper.to_array(tensor)
+            if array.dtype.kind == "f" and np.isnan(array).any():
+                faults.append(f"initializer {tensor.name!r} contains NaN")
+            self.values[tensor.name] = array
+        if faults:
+            raise FormatError("; ".join(faults))
+
+    def _single_input(self) -> ValueInfoProto:
+        inputs = [info for info in self.model.graph.input if info.name not in self.values]
+        if len(inputs) != 1:
+            names = ", ".join(repr(info.name) for info in inputs) or "none"
+            raise Unsupported(f"the model has inputs {names}: exactly one is supported")
+        info: ValueInfoProto = inputs[0]
+        return info
+
+    def _choose_output(self, output: str | None) -> str:
+        names = [info.name for info in self.model.graph.output]
+        if output is not None:
+            if output not in names:
+                raise InvalidInput(f"the model has no output {output!r}: it has {', '.join(map(repr, names))}")
+            return output
+        if len(names) != 1:
+            raise InvalidInput(f"the model has outputs {', '.join(map(repr, names))}: name one of them")
+        return str(names[0])
+
+    def _visit(self, node: NodeProto) -> None:
+        missing = [name for name in node.input if name and name not in self.values]
+        if missing:
+            raise FormatError(f"{describe(node)} reads {missing[0]!r}, which nothing before it computes")
+        inputs = [self.values[name] if name else None for name in node.input]
+        constants: list[Constant | None] = [v for v in inputs if v is None or isinstance(v, np.ndarray)]
+        if len(constants) == len(inputs) and node.op_type in FOLDABLE:
+            self.values[node.output[0]] = fold(node, constants, self.opset)
+            return
+        if node.op_type not in RULES:
+            raise Unsupported(
+                f"{describe(node)} is supported for constants only. "
+                f"Supported on computed tensors: {', '.join(SUPPORTED_OPERATORS)}"
+            )
+        call = Call(node, inputs, self.builder, self.opset, self.batched)
+        try:
+            value = RULES[node.op_type](call)
+        except InvalidInput as error:
+            raise type(error)(str(error) if describe(node) in str(error) else f"{describe(node)}: {error}") from None
+        if not isinstance(value, np.ndarray) and _elements(value) > MAX_ELEMENTS:
+            raise FormatError(f"{describe(node)} computes {_elements(value)} elements, more than {MAX_ELEMENTS}")
+        self.values[node.output[0]] = value
+
+
+def _elements(value: Value) -> int:
+    return int(value.log.index.size if isinstance(value, Exponential) else np.prod(value.shape))
+
+
+def _input_shape(info: ValueInfoProto) -> tuple[tuple[int, ...], int | None]:
+    """Shape without the batch axis, and the batch: None symbolic, 1 fixed, 0 absent."""
+    kind = info.type.tensor_type
+    if not info.type.HasField("tensor_type") or kind.elem_type not in FLOATS:
+        raise Unsupported(f"input {info.name!r}: only float32 and float64 tensors are supported")
+    if not kind.HasField("shape") or not kind.shape.dim:
+        raise Unsupported(f"input {info.name!r} has no static shape: export with fixed feature axes")
+    dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+    if any(size is not None and size < 1 for size in dims):
+        raise FormatError(f"input {info.name!r} has shape {dims}: every fixed axis must be positive")
+    batched = len(dims) > 1 or dims[0] is None
+    rest = dims[1:] if batched else dims
+    if any(size is None for size in rest):
+        raise Unsupported(f"input {info.name!r} has shape {dims}: only the first (batch) axis may be dynamic")
+    if batched and dims[0] not in (None, 1):
+        raise Unsupported(f"input {info.name!r} has a fixed batch of {dims[0]}: export with a symbolic batch or 1")
+    shape = tuple(size for size in rest if size is not None)
+    if int(np.prod(shape, dtype=np.float64)) > MAX_ELEMENTS:
+        raise FormatError(f"input {info.name!r} of shape {dims} has more than {MAX_ELEMENTS} elements")
+    return shape, (dims[0] if batched else 0)

@@ -1,0 +1,190 @@
+"""Circuit → tropical polynomial: the exact limit ε → 0 of a convex output, monomial by monomial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+
+from tropix.arrays import IntArray
+from tropix.boxes import Box, BoxLike
+from tropix.circuits import Affine, Circuit, Curvature, Gibbs, Input, LogSumExp, Matrix, Product
+from tropix.errors import InvalidInput, Unsupported
+from tropix.exact import Rationals
+from tropix.polynomials import Pruning, TropicalPolynomial
+
+MAX_PRODUCT = 2_000_000
+"""Largest number of monomials that one tropical product may form before it is pruned."""
+
+
+@dataclass(frozen=True, eq=False)
+class PolynomialLowering:
+    """One output of a circuit's tropical limit as an irredundant polynomial on ``box`` (ℝ^d if None).
+
+    ``expanded`` counts the monomials formed on the way, before pruning. The way back from monomials to neurons is
+    :attr:`activations`.
+    """
+
+    circuit: Circuit
+    output: int
+    box: Box | None
+    polynomial: TropicalPolynomial
+    expanded: int
+
+    @cached_property
+    def pruning(self) -> Pruning:
+        """Evidence that the polynomial is irredundant: a witness point for each monomial."""
+        return self.polynomial.pruning(self.box)
+
+    @cached_property
+    def activations(self) -> list[dict[str, IntArray]]:
+        """For each monomial, the entry that wins each segment of each max node at the monomial's witness point."""
+        patterns: list[dict[str, IntArray]] = [{} for _ in range(len(self.polynomial))]
+        limit = self.circuit.limit()
+        values = limit.exact_values(self.pruning.witnesses)
+        for node, name in zip(limit.nodes, limit.names, strict=True):
+            if isinstance(node, LogSumExp):
+                for pattern, row in zip(patterns, values[node.source].numerators, strict=True):
+                    entries = [int(np.argmax(row[a:b])) for a, b in pairwise(node.segments)]
+                    pattern[name] = np.array(entries, dtype=np.int64)
+        return patterns
+
+
+def lower_to_polynomial(circuit: Circuit, output: int, box: BoxLike | None = None) -> PolynomialLowering:
+    """The tropical limit of one output as a tropical polynomial, exact in every digit.
+
+    Every float weight is taken as the rational number it is; sums and products are rational; after each tropical
+    sum and product dominated monomials are pruned exactly, on the box if one is given.
+    Raises `Unsupported` if the output is not convex by the signs of its weights, or the expansion grows too large.
+    """
+    if not 0 <= output < circuit.output_size:
+        raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
+    domain = None if box is None else Box.of(box, circuit.input_size)
+    _require_convex(circuit, output)
+    expansion = _Expansion(circuit, domain)
+    polynomial = expansion.component(circuit.output, output, 1)
+    if domain is not None:
+        polynomial = polynomial.prune(domain)
+    return PolynomialLowering(circuit, output, domain, polynomial, expansion.formed)
+
+
+def _require_convex(circuit: Circuit, output: int) -> None:
+    flags = circuit.curvature_flags[circuit.output]
+    if flags.convex[output]:
+        return
+    name = circuit.names[circuit.output]
+    if flags.concave[output]:
+        raise Unsupported(
+            f"output {output} of node {name!r} is concave: a tropical polynomial is convex. Compile its negative."
+        )
+    if flags.exact:
+        raise Unsupported(
+            f"output {output} of node {name!r} is a difference of convex functions, because negative weights follow a "
+            "maximum or log-sum-exp: its limit is a tropical rational function, not a polynomial. Supported here: "
+            "networks whose weights behind the first nonlinearity are nonnegative (input-convex networks)."
+        )
+    culprit = next(i for i, node in enumerate(circuit.nodes) if isinstance(node, Gibbs | Product))
+    node = circuit.nodes[culprit]
+    kind = "Gibbs weights (a softmax)" if isinstance(node, Gibbs) else "a product of computed values"
+    raise Unsupported(
+        f"node {circuit.names[culprit]!r} ({node.size} values) is {kind}: it has no tropical polynomial. "
+        "Compile the logits in front of it."
+    )
+
+
+class _Expansion:
+    """Components of nodes as polynomials of ±v, computed once each."""
+
+    def __init__(self, circuit: Circuit, box: Box | None) -> None:
+        self.circuit = circuit
+        self.box = box
+        self.formed = 0
+        self._components: dict[tuple[int, int, int], TropicalPolynomial] = {}
+        self._affine: dict[int, Rationals | None] = {}
+
+    def component(self, node: int, index: int, sign: int) -> TropicalPolynomial:
+        """The polynomial of sign·v[index]."""
+        key = (node, index, sign)
+        if key not in self._components:
+            self._components[key] = self._compute(node, index, sign)
+        return self._components[key]
+
+    def affine_rows(self, position: int) -> Rationals | None:
+        """The rows (gradient, constant), (size, d+1), of a node that is affine in x; None for others."""
+        if position not in self._affine:
+            self._affine[position] = self._compute_rows(position)
+        return self._affine[position]
+
+    def _compute_rows(self, position: int) -> Rationals | None:
+        node = self.circuit.nodes[position]
+        width = self.circuit.input_size
+        if isinstance(node, Input):
+            return Rationals.of(np.eye(width, width + 1))
+        if not isinstance(node, Affine):
+            return None
+        sources = [self.affine_rows(term.source) for term in node.terms]
+        total = Rationals.of(np.column_stack([np.zeros((node.size, width)), node.bias]))
+        for term, source in zip(node.terms, sources, strict=True):
+            if source is None:
+                return None
+            total = total + _exact_matrix(term.matrix) @ source
+        return total
+
+    def _compute(self, position: int, index: int, sign: int) -> TropicalPolynomial:
+        rows = self.affine_rows(position)
+        if rows is not None:
+            return TropicalPolynomial.from_rationals(_signed(rows[index : index + 1], sign))
+        node = self.circuit.nodes[position]
+        if isinstance(node, Affine):
+            return self._affine_component(node, index, sign)
+        assert isinstance(node, LogSumExp)
+        start, stop = int(node.segments[index]), int(node.segments[index + 1])
+        parts = [self.component(node.source, j, sign) for j in range(start, stop)]
+        self.formed += sum(len(part) for part in parts)
+        joined = TropicalPolynomial.from_rationals(Rationals.concatenate([part.exact for part in parts]))
+        return joined.prune(self.box)
+
+    def _affine_component(self, node: Affine, index: int, sign: int) -> TropicalPolynomial:
+        width = self.circuit.input_size
+        linear = Rationals.of(np.append(np.zeros(width), node.bias[index]))[None, :]
+        factors: list[TropicalPolynomial] = []
+        for term in node.terms:
+            row = sp.csr_array(term.matrix)[[index]]
+            rows = self.affine_rows(term.source)
+            if rows is not None:
+                linear = linear + _exact_matrix(row) @ rows
+                continue
+            for j, weight in zip(row.indices, row.data, strict=True):
+                inner = self.component(term.source, int(j), sign if weight > 0 else -sign)
+                factors.append(inner.scale(abs(float(weight))))
+        total = TropicalPolynomial.from_rationals(_signed(linear, sign))
+        for factor in sorted(factors, key=len):
+            total = self._product(total, factor)
+        return total
+
+    def _product(self, left: TropicalPolynomial, right: TropicalPolynomial) -> TropicalPolynomial:
+        size = len(left) * len(right)
+        if size > MAX_PRODUCT:
+            raise Unsupported(
+                f"the expansion needs a product of {len(left)} and {len(right)} monomials, more than {MAX_PRODUCT}: "
+                "compile on a smaller box, or an earlier layer"
+            )
+        self.formed += size
+        product = left * right
+        return product if min(len(left), len(right)) <= 1 else product.prune(self.box)
+
+
+def _signed(rows: Rationals, sign: int) -> Rationals:
+    return rows if sign > 0 else -rows
+
+
+def _exact_matrix(matrix: Matrix) -> Rationals:
+    return Rationals.of(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
+
+
+def is_compilable(circuit: Circuit) -> bool:
+    """Whether every output is convex by the signs of its weights, so that it has a tropical polynomial."""
+    return circuit.curvature() in (Curvature.AFFINE, Curvature.CONVEX)

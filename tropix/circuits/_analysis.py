@@ -1,0 +1,123 @@
+"""Curvature and exactness of the nodes of a circuit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tropix.arrays import BoolArray
+from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix
+
+if TYPE_CHECKING:
+    from tropix.circuits._circuit import Circuit
+
+
+class Curvature(Enum):
+    """What is proved about a function of x by the signs of the weights alone."""
+
+    AFFINE = "affine"
+    CONVEX = "convex"
+    CONCAVE = "concave"
+    DIFFERENCE_OF_CONVEX = "difference of convex"
+    UNKNOWN = "unknown"
+
+
+class Exactness(Enum):
+    """What a node is in the Hamilton–Jacobi reading.
+
+    ``SOLUTION``: a circuit of ⊕_ε and affine maps. ``GRADIENT``: an affine image of Gibbs weights of one.
+    ``STRUCTURAL``: neither; its shape is known, but no exact identity is claimed.
+    """
+
+    SOLUTION = "exact solution"
+    GRADIENT = "exact gradient"
+    STRUCTURAL = "structural"
+
+
+@dataclass(frozen=True, eq=False)
+class CurvatureFlags:
+    """Per component: proved convex, proved concave; ``exact``: built of affine and ⊕_ε nodes only."""
+
+    convex: BoolArray
+    concave: BoolArray
+    exact: bool
+
+    def summary(self) -> Curvature:
+        """The strongest statement that holds for every component."""
+        if (self.convex & self.concave).all():
+            return Curvature.AFFINE
+        if self.convex.all():
+            return Curvature.CONVEX
+        if self.concave.all():
+            return Curvature.CONCAVE
+        return Curvature.DIFFERENCE_OF_CONVEX if self.exact else Curvature.UNKNOWN
+
+
+def curvature_flags(circuit: Circuit) -> tuple[CurvatureFlags, ...]:
+    """Flags of each node, by composition rules.
+
+    A row Σ a_i v_i is convex if every a_i > 0 meets a convex v_i and every a_i < 0 a concave one. ⊕_ε of convex
+    functions is convex; of one function it is that function. Gibbs weights and products are taken as neither.
+    """
+    flags: list[CurvatureFlags] = []
+    for node in circuit.nodes:
+        if isinstance(node, Input):
+            yes = np.ones(node.size, dtype=np.bool_)
+            flags.append(CurvatureFlags(yes, yes, True))
+        elif isinstance(node, Affine):
+            flags.append(_affine_flags(node, flags))
+        elif isinstance(node, LogSumExp):
+            source = flags[node.source]
+            starts = node.segments[:-1]
+            convex = np.logical_and.reduceat(source.convex, starts)
+            concave = np.logical_and.reduceat(source.concave, starts) & (node.widths == 1)
+            flags.append(CurvatureFlags(convex, concave, source.exact))
+        else:
+            constant = np.zeros(node.size, dtype=np.bool_)
+            if isinstance(node, Gibbs):
+                constant = np.repeat(node.widths == 1, node.widths)
+            flags.append(CurvatureFlags(constant, constant, False))
+    return tuple(flags)
+
+
+def _affine_flags(node: Affine, flags: list[CurvatureFlags]) -> CurvatureFlags:
+    convex = np.ones(node.size, dtype=np.bool_)
+    concave = np.ones(node.size, dtype=np.bool_)
+    exact = True
+    for term in node.terms:
+        source = flags[term.source]
+        exact = exact and source.exact
+        not_convex, not_concave = ~source.convex, ~source.concave
+        convex &= ~_reads(term.matrix, 1, not_convex) & ~_reads(term.matrix, -1, not_concave)
+        concave &= ~_reads(term.matrix, 1, not_concave) & ~_reads(term.matrix, -1, not_convex)
+    return CurvatureFlags(convex, concave, exact)
+
+
+def _reads(matrix: Matrix, sign: int, marked: BoolArray) -> BoolArray:
+    """For each row, whether it has an entry of the given sign in a marked column."""
+    if not marked.any():
+        return np.zeros(matrix.shape[0], dtype=np.bool_)
+    part = matrix[:, np.flatnonzero(marked)] * sign
+    if isinstance(part, np.ndarray):
+        return np.asarray((part > 0).any(axis=1))
+    return np.asarray((part > 0).sum(axis=1)).ravel() > 0
+
+
+def exactness_classes(circuit: Circuit) -> tuple[Exactness, ...]:
+    """The class of each node: solutions feed solutions and gradients; what is nonlinear after a gradient, neither."""
+    classes: list[Exactness] = []
+    for node in circuit.nodes:
+        sources = {classes[source] for source in node.sources}
+        if sources <= {Exactness.SOLUTION}:
+            if isinstance(node, Input | Affine | LogSumExp):
+                classes.append(Exactness.SOLUTION)
+            else:
+                classes.append(Exactness.GRADIENT if isinstance(node, Gibbs) else Exactness.STRUCTURAL)
+        elif isinstance(node, Affine) and Exactness.STRUCTURAL not in sources:
+            classes.append(Exactness.GRADIENT)
+        else:
+            classes.append(Exactness.STRUCTURAL)
+    return tuple(classes)

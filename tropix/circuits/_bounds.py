@@ -1,0 +1,174 @@
+"""Bounds that hold on all of ℝ^d: deformation, Lipschitz constants, and the rounding of a float execution.
+
+Every sum here has nonnegative terms; each step is inflated by a bound on its own rounding, so results are upper bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tropix.arrays import FloatArray
+from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix
+from tropix.errors import Unsupported
+from tropix.polynomials._tropical import dual_norms
+
+if TYPE_CHECKING:
+    from tropix.circuits._circuit import Circuit
+
+UNIT = 2.0**-53
+LIBRARY_ULPS = 8
+"""Accuracy assumed of a foreign runtime's exp and log, in units in the last place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deviation:
+    """Per component: value_0 − below ≤ value_ε ≤ value_0 + above, for every x; both ≥ 0."""
+
+    below: FloatArray
+    above: FloatArray
+
+
+def deviations(circuit: Circuit) -> tuple[Deviation, ...]:
+    """The deformation recursion for every node; see `Circuit.deformation_bound`."""
+    result: list[Deviation] = []
+    for node in circuit.nodes:
+        zeros = np.zeros(node.size)
+        if isinstance(node, Input):
+            result.append(Deviation(zeros, zeros))
+        elif isinstance(node, Affine):
+            below, above = zeros, zeros
+            for term in node.terms:
+                source = result[term.source]
+                positive, negative = _parts(term.matrix)
+                below = below + _times(positive, source.below) + _times(negative, source.above)
+                above = above + _times(positive, source.above) + _times(negative, source.below)
+            terms = sum(term.matrix.shape[1] for term in node.terms)
+            result.append(Deviation(_up(below, terms), _up(above, terms)))
+        elif isinstance(node, LogSumExp):
+            source = result[node.source]
+            starts = node.segments[:-1]
+            gap = node.eps * np.log(node.widths)
+            above = _up(np.maximum.reduceat(source.above, starts) + gap, 4)
+            result.append(Deviation(np.maximum.reduceat(source.below, starts), above))
+        elif isinstance(node, Gibbs):
+            source = result[node.source]
+            moved = np.maximum(source.below, source.above).max() > 0 or node.eps > 0
+            whole = np.repeat((node.widths > 1) & moved, node.widths).astype(np.float64)
+            result.append(Deviation(whole, whole))
+        else:
+            total = np.zeros(node.size)
+            for source_index in node.sources:
+                total += result[source_index].below + result[source_index].above
+            unbounded = np.where(total > 0, np.inf, 0.0)
+            result.append(Deviation(unbounded, unbounded))
+    return tuple(result)
+
+
+def lipschitz(circuit: Circuit, p: float) -> FloatArray:
+    """Upper bounds of the output components' Lipschitz constants in ‖·‖_p.
+
+    Nodes that are affine in x carry their Jacobian; a row of norm ‖g‖_q is exact. Otherwise Σ |a_i| L_i through
+    affine nodes, the maximum over a segment through ⊕_ε, and max_j,l (L_j + L_l)/(4ε)·… ≤ max L/(2ε) through Gibbs.
+    """
+    jacobians: list[FloatArray | None] = []
+    constants: list[FloatArray] = []
+    for node in circuit.nodes:
+        jacobian: FloatArray | None = None
+        if isinstance(node, Input):
+            jacobian = np.eye(node.size)
+        elif isinstance(node, Affine):
+            linear = np.zeros((node.size, circuit.input_size))
+            rest = np.zeros(node.size)
+            affine = True
+            for term in node.terms:
+                source = jacobians[term.source]
+                if source is None:
+                    affine = False
+                    positive, negative = _parts(term.matrix)
+                    rest = rest + _times(positive, constants[term.source]) + _times(negative, constants[term.source])
+                else:
+                    linear += term.matrix @ source
+            jacobian = linear if affine else None
+            terms = sum(term.matrix.shape[1] for term in node.terms) + circuit.input_size
+            constants.append(_up(dual_norms(linear, p) + rest, 4 * terms + 16))
+        elif isinstance(node, LogSumExp):
+            constants.append(np.maximum.reduceat(constants[node.source], node.segments[:-1]))
+        elif isinstance(node, Gibbs):
+            top = np.maximum.reduceat(constants[node.source], node.segments[:-1])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope = np.where((node.widths == 1) | (top == 0), 0.0, top / (2 * node.eps))
+            constants.append(_up(np.repeat(slope, node.widths), 4))
+        else:
+            both = constants[node.left] + constants[node.right]
+            constants.append(np.where(both > 0, np.inf, 0.0))
+        jacobians.append(jacobian)
+        if isinstance(node, Input):
+            constants.append(dual_norms(np.eye(node.size), p))
+    return constants[circuit.output]
+
+
+def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatArray:
+    """Running error analysis; see `Circuit.rounding_bound`.
+
+    An affine row of k products errs by γ_{k+2}·(|A||v| + |b|) plus |A| times the error of v; ⊕_ε passes the largest
+    error of its segment on and adds the rounding of exp, sum and log.
+    """
+    values = circuit.values(points)
+    errors: list[FloatArray] = []
+    for node, value in zip(circuit.nodes, values, strict=True):
+        if isinstance(node, Input):
+            errors.append(np.zeros_like(value))
+        elif isinstance(node, Affine):
+            magnitude = np.abs(np.broadcast_to(node.bias, value.shape)).copy()
+            carried = np.zeros_like(value)
+            terms = 2
+            for term in node.terms:
+                positive, negative = _parts(term.matrix)
+                absolute = positive + negative
+                source = np.abs(values[term.source]) + errors[term.source]
+                magnitude += (absolute @ source.T).T
+                carried += (absolute @ errors[term.source].T).T
+                terms += _row_length(term.matrix) + 1
+            errors.append(carried + magnitude * (terms * unit / (1 - terms * unit)))
+        elif isinstance(node, LogSumExp):
+            starts, source = node.segments[:-1], errors[node.source]
+            error = np.maximum.reduceat(source, starts, axis=1)
+            if node.eps > 0:
+                # z/ε is rounded by the argument's own size; exp, the sum and log by a few units each.
+                size = np.maximum.reduceat(np.abs(values[node.source]) + source, starts, axis=1)
+                relative = (node.widths + 3 * LIBRARY_ULPS) * unit
+                error = error + 4 * unit * (size + np.abs(value)) + node.eps * (1 + np.log(node.widths)) * relative
+            errors.append(error)
+        else:
+            raise Unsupported("rounding bounds are known for affine and log-sum-exp nodes only")
+    return errors[circuit.output]
+
+
+def _row_length(matrix: Matrix) -> int:
+    if isinstance(matrix, np.ndarray):
+        return int(np.count_nonzero(matrix, axis=1).max(initial=0))
+    return int(np.diff(matrix.indptr).max(initial=0))
+
+
+def _parts(matrix: Matrix) -> tuple[Matrix, Matrix]:
+    """A⁺ and A⁻, both nonnegative, with A = A⁺ − A⁻."""
+    if isinstance(matrix, np.ndarray):
+        return np.maximum(matrix, 0.0), np.maximum(-matrix, 0.0)
+    return matrix.maximum(0.0), (-matrix).maximum(0.0)
+
+
+def _times(matrix: Matrix, vector: FloatArray) -> FloatArray:
+    """A·v for nonnegative A and v, where v may hold +∞ (0·∞ counts as 0)."""
+    infinite = ~np.isfinite(vector)
+    product = np.asarray(matrix @ np.where(infinite, 0.0, vector))
+    if infinite.any():
+        product = np.where(np.asarray(matrix @ infinite.astype(np.float64)) > 0, np.inf, product)
+    return product
+
+
+def _up(values: FloatArray, operations: int) -> FloatArray:
+    """Inflate nonnegative results of ``operations`` float operations to upper bounds."""
+    return np.asarray(values * (1 + 2 * (operations + 2) * UNIT) + np.where(values > 0, 5e-324, 0.0))

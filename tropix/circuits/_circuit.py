@@ -1,0 +1,385 @@
+"""Circuits over S_ε: evaluation, differentiation, limits, and what is known about each node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from tropix.arrays import FloatArray, IntArray, points_array
+from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix, Node, Product, Term
+from tropix.errors import InvalidInput, Unsupported
+from tropix.exact import Rationals
+
+if TYPE_CHECKING:
+    import networkx
+
+    from tropix.circuits._analysis import Curvature, CurvatureFlags, Exactness
+    from tropix.circuits._bounds import Deviation
+
+BLOCK_VALUES = 4_000_000
+"""Evaluation handles so many points at once that all node values together stay below this number of floats."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Circuit:
+    """An immutable, topologically ordered circuit of the five node kinds; node 0 is its only `Input`.
+
+    Sources come before the nodes that read them; ``output`` is the position of the node that is the value
+    F: ℝ^d → ℝ^m. Build one with `CircuitBuilder`. Raises `InvalidInput` where sizes or order do not fit.
+    """
+
+    nodes: tuple[Node, ...]
+    output: int
+    names: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(self.nodes))
+        if not self.nodes or not isinstance(self.nodes[0], Input):
+            raise InvalidInput("the first node of a circuit must be its Input")
+        names = self.names or tuple(f"{type(node).__name__.lower()}{i}" for i, node in enumerate(self.nodes))
+        if len(names) != len(self.nodes):
+            raise InvalidInput(f"{len(names)} names for {len(self.nodes)} nodes")
+        object.__setattr__(self, "names", tuple(names))
+        if not 0 <= self.output < len(self.nodes):
+            raise InvalidInput(f"output {self.output} is none of the {len(self.nodes)} nodes")
+        for i, node in enumerate(self.nodes[1:], start=1):
+            self._check(i, node)
+
+    def _check(self, position: int, node: Node) -> None:
+        name = self.names[position]
+        if isinstance(node, Input):
+            raise InvalidInput(f"node {name!r}: a circuit has one Input, at position 0")
+        for source in node.sources:
+            if not 0 <= source < position:
+                raise InvalidInput(f"node {name!r} at {position} reads {source}: sources must come before it")
+        sizes = [self.nodes[source].size for source in node.sources]
+        if isinstance(node, Affine):
+            expected = [term.matrix.shape[1] for term in node.terms]
+        elif isinstance(node, Product):
+            expected = [node.size, node.size]
+        else:
+            expected = [int(node.segments[-1])]
+        if sizes != expected:
+            raise InvalidInput(f"node {name!r} reads vectors of sizes {sizes}: expected {expected}")
+
+    def __repr__(self) -> str:
+        return f"<Circuit: {self.input_size} inputs, {len(self.nodes)} nodes, {self.output_size} outputs>"
+
+    @property
+    def input_size(self) -> int:
+        """Number of input coordinates d."""
+        return self.nodes[0].size
+
+    @property
+    def output_size(self) -> int:
+        """Number of outputs m."""
+        return self.nodes[self.output].size
+
+    # -- values -------------------------------------------------------------------------------------------------
+
+    def __call__(self, points: npt.ArrayLike) -> FloatArray:
+        """Values F(x): points (n, d) → (n, m); one point (d,) → (m,). Memory is bounded by blocks of points."""
+        rows, single = points_array(points, self.input_size)
+        result = np.empty((len(rows), self.output_size))
+        for block in self._blocks(len(rows)):
+            result[block] = self.values(rows[block])[self.output]
+        return result[0] if single else result
+
+    def _blocks(self, count: int) -> Iterable[slice]:
+        step = max(1, BLOCK_VALUES // max(1, sum(node.size for node in self.nodes)))
+        return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+    def values(self, points: FloatArray) -> list[FloatArray]:
+        """The values (n, size) of every node at points (n, d)."""
+        from tropix.kernels import segment_gibbs, segment_log_sum_exp
+
+        values: list[FloatArray] = []
+        for node in self.nodes:
+            if isinstance(node, Input):
+                values.append(points)
+            elif isinstance(node, Affine):
+                values.append(_affine(node, values, len(points)))
+            elif isinstance(node, LogSumExp):
+                values.append(segment_log_sum_exp(values[node.source], node.segments, node.eps))
+            elif isinstance(node, Gibbs):
+                values.append(segment_gibbs(values[node.source], node.segments, node.eps))
+            else:
+                values.append(values[node.left] * values[node.right])
+        return values
+
+    def exact(self, points: Rationals) -> Rationals:
+        """Values F(x), (n, m), in rational arithmetic; every temperature must be 0 and no node a `Gibbs`.
+
+        Raises `Unsupported` otherwise: exponentials of rationals are not rational.
+        """
+        return self.exact_values(points)[self.output]
+
+    def exact_values(self, points: Rationals) -> list[Rationals]:
+        """The exact values (n, size) of every node; see :meth:`exact`."""
+        values: list[Rationals] = []
+        for node, name in zip(self.nodes, self.names, strict=True):
+            if isinstance(node, Input):
+                values.append(points)
+            elif isinstance(node, Affine):
+                total = Rationals.of(np.broadcast_to(node.bias, (len(points), node.size)))
+                for term in node.terms:
+                    total = total + values[term.source] @ Rationals.of(dense(term.matrix)).transpose
+                values.append(total)
+            elif isinstance(node, Product):
+                values.append(values[node.left] * values[node.right])
+            elif isinstance(node, Gibbs) or (node.eps > 0.0 and (node.widths > 1).any()):
+                raise Unsupported(f"node {name!r} is not rational: evaluate circuit.limit(), which has no exponentials")
+            else:
+                source = values[node.source]
+                best = np.maximum.reduceat(source.numerators, node.segments[:-1], axis=1)
+                values.append(Rationals(best, source.denominator))
+        return values
+
+    def gradient(self, points: npt.ArrayLike) -> FloatArray:
+        """Jacobian of F by reverse differentiation: points (n, d) → (n, m, d); one point (d,) → (m, d).
+
+        At ties of a max node it is the limit ε → 0 of the deformed node's gradient: the mean over the tied entries.
+        `Gibbs` nodes at ε = 0 are piecewise constant and have derivative 0.
+        """
+        rows, single = points_array(points, self.input_size)
+        result = np.empty((len(rows), self.output_size, self.input_size))
+        for block in self._blocks(len(rows)):
+            values = self.values(rows[block])
+            for k in range(self.output_size):
+                seed = np.zeros_like(values[self.output])
+                seed[:, k] = 1.0
+                result[block, k] = self._pull_back(values, seed)
+        return result[0] if single else result
+
+    def _pull_back(self, values: list[FloatArray], seed: FloatArray) -> FloatArray:
+        from tropix.kernels import segment_gibbs
+
+        adjoints: list[FloatArray | None] = [None] * len(self.nodes)
+        adjoints[self.output] = seed
+
+        def push(source: int, amount: FloatArray) -> None:
+            held = adjoints[source]
+            adjoints[source] = amount if held is None else held + amount
+
+        for i in range(self.output, 0, -1):
+            node, adjoint = self.nodes[i], adjoints[i]
+            if adjoint is None or isinstance(node, Input):
+                continue
+            if isinstance(node, Affine):
+                for term in node.terms:
+                    push(term.source, np.asarray(adjoint @ term.matrix))
+            elif isinstance(node, LogSumExp):
+                weights = segment_gibbs(values[node.source], node.segments, node.eps)
+                push(node.source, np.repeat(adjoint, node.widths, axis=1) * weights)
+            elif isinstance(node, Gibbs):
+                push(node.source, _gibbs_adjoint(node, values[i], adjoint))
+            else:
+                push(node.left, adjoint * values[node.right])
+                push(node.right, adjoint * values[node.left])
+        gradient = adjoints[0]
+        return np.zeros_like(values[0]) if gradient is None else gradient
+
+    # -- the family in ε ----------------------------------------------------------------------------------------
+
+    def heat(self, scale: float) -> Circuit:
+        """The circuit with every temperature multiplied by ``scale`` ≥ 0; 1 is the trained network."""
+        if not (scale >= 0 and np.isfinite(scale)):
+            raise InvalidInput(f"heat {scale}: expected a finite number >= 0")
+        nodes = tuple(
+            replace(node, eps=node.eps * scale) if isinstance(node, LogSumExp | Gibbs) else node for node in self.nodes
+        )
+        return Circuit(nodes, self.output, self.names)
+
+    def limit(self) -> Circuit:
+        """The tropical limit: every temperature 0, so that every `LogSumExp` is a maximum."""
+        return self.heat(0.0)
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The distinct temperatures of nodes with a segment of two or more entries, ascending."""
+        found = {n.eps for n in self.nodes if isinstance(n, LogSumExp | Gibbs) and (n.widths > 1).any()}
+        return tuple(sorted(found))
+
+    # -- analysis -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def curvature_flags(self) -> tuple[CurvatureFlags, ...]:
+        """For each node, which of its components are provably convex, concave, or exact circuits over S_ε."""
+        from tropix.circuits._analysis import curvature_flags
+
+        return curvature_flags(self)
+
+    def curvature(self, node: int | None = None) -> Curvature:
+        """Curvature of all components of a node (the output by default) as functions of x."""
+        return self.curvature_flags[self.output if node is None else node].summary()
+
+    @cached_property
+    def exactness_classes(self) -> tuple[Exactness, ...]:
+        """The exactness class of each node."""
+        from tropix.circuits._analysis import exactness_classes
+
+        return exactness_classes(self)
+
+    @property
+    def exactness(self) -> Exactness:
+        """The exactness class of the output."""
+        return self.exactness_classes[self.output]
+
+    @cached_property
+    def deviations(self) -> tuple[Deviation, ...]:
+        """For each node, a certified enclosure of (value − value of the tropical limit) over all of ℝ^d."""
+        from tropix.circuits._bounds import deviations
+
+        return deviations(self)
+
+    def deformation_bound(self, scale: float = 1.0) -> FloatArray:
+        """δ(ε) for each output, (m,): sup_x |F_ε(x) − F_0(x)| ≤ δ, ε being the temperatures times ``scale``.
+
+        Sound without sampling and rounded upwards; +∞ where a `Product` leaves no bound.
+        Recursion: |A| e through affine nodes, max e_j + ε log N through ⊕_ε, one-sided where signs allow.
+        """
+        circuit = self if scale == 1.0 else self.heat(scale)
+        deviation = circuit.deviations[circuit.output]
+        return np.maximum(deviation.below, deviation.above)
+
+    def lipschitz(self, p: float = 2.0) -> FloatArray:
+        """Upper bounds, (m,), of each output's Lipschitz constant on ℝ^d in ‖·‖_p, rounded upwards.
+
+        Equal to the constant for one ⊕_ε of affine functions with distinct active slopes. +∞ where none is known.
+        """
+        from tropix.circuits._bounds import lipschitz
+
+        return lipschitz(self, p)
+
+    def rounding_bound(self, points: FloatArray, unit: float) -> FloatArray:
+        """How far a float execution, node by node, may lie from F at points (n, d), (n, m), by running error analysis.
+
+        ``unit`` is the unit roundoff: 2⁻²⁴ for float32, 2⁻⁵³ for float64. Sums may run in any order; exp and log
+        are taken to be accurate to 8 units in the last place. Raises `Unsupported` for Gibbs or Product nodes.
+        """
+        from tropix.circuits._bounds import rounding_bound
+
+        return rounding_bound(self, points, unit)
+
+    def graph(self) -> networkx.DiGraph[int]:
+        """The circuit as a `networkx.DiGraph`: node attributes name, kind, size, eps, curvature, exactness."""
+        import networkx
+
+        graph: networkx.DiGraph[int] = networkx.DiGraph()
+        for i, (node, name) in enumerate(zip(self.nodes, self.names, strict=True)):
+            graph.add_node(
+                i,
+                name=name,
+                kind=type(node).__name__,
+                size=node.size,
+                eps=node.eps if isinstance(node, LogSumExp | Gibbs) else None,
+                curvature=self.curvature(i).value,
+                exactness=self.exactness_classes[i].value,
+            )
+            graph.add_edges_from((source, i) for source in node.sources)
+        return graph
+
+
+class CircuitBuilder:
+    """Appends nodes one by one and returns their positions.
+
+    >>> builder = CircuitBuilder(2)
+    >>> z = builder.affine([(0, [[1.0, -1.0]])], [0.5])
+    >>> circuit = builder.build(builder.relu(z))
+    >>> circuit([[0.0, 2.0], [1.0, 0.0]]).ravel()
+    array([0. , 1.5])
+    """
+
+    def __init__(self, input_size: int, name: str = "input") -> None:
+        self._nodes: list[Node] = [Input(input_size)]
+        self._names = [name]
+
+    def node(self, position: int) -> Node:
+        """The node at a position."""
+        return self._nodes[position]
+
+    def name(self, position: int) -> str:
+        """The name of the node at a position."""
+        return self._names[position]
+
+    def size(self, position: int) -> int:
+        """Size of the node at a position."""
+        return self._nodes[position].size
+
+    def add(self, node: Node, name: str | None = None) -> int:
+        """Append a node."""
+        self._nodes.append(node)
+        self._names.append(name or f"{type(node).__name__.lower()}{len(self._nodes) - 1}")
+        return len(self._nodes) - 1
+
+    def affine(
+        self,
+        terms: Sequence[tuple[int, Matrix | npt.ArrayLike]],
+        bias: npt.ArrayLike,
+        name: str | None = None,
+    ) -> int:
+        """Append Σ A v + bias for pairs (position of v, A)."""
+        parts = tuple(Term(source, matrix) for source, matrix in terms)
+        return self.add(Affine(parts, np.asarray(bias, dtype=np.float64)), name)
+
+    def log_sum_exp(self, source: int, eps: float, segments: IntArray, name: str | None = None) -> int:
+        """Append ⊕_ε over segments of a node."""
+        return self.add(LogSumExp(source, eps, segments), name)
+
+    def pairs_with_zero(self, source: int, eps: float, slope: float = 0.0, name: str | None = None) -> int:
+        """Append elementwise (slope·v) ⊕_ε v: ReLU (ε = 0), softplus (ε > 0), leaky ReLU (0 < slope < 1)."""
+        count = self.size(source)
+        rows = np.arange(count)
+        data = [np.ones(count)] if slope == 0.0 else [np.ones(count), np.full(count, slope)]
+        index = [2 * rows + 1] if slope == 0.0 else [2 * rows + 1, 2 * rows]
+        matrix = sp.csr_array(
+            (np.concatenate(data), (np.concatenate(index), np.tile(rows, len(data)))),
+            shape=(2 * count, count),
+        )
+        pairs = self.affine([(source, matrix)], np.zeros(2 * count), None if name is None else f"{name}/pairs")
+        return self.log_sum_exp(pairs, eps, np.arange(count + 1, dtype=np.int64) * 2, name)
+
+    def relu(self, source: int, name: str | None = None) -> int:
+        """Append max(v, 0)."""
+        return self.pairs_with_zero(source, 0.0, name=name)
+
+    def build(self, output: int) -> Circuit:
+        """The circuit whose value is the node at ``output``; nodes that it does not need are left out."""
+        needed = {0, output}
+        for i in range(output, 0, -1):
+            if i in needed:
+                needed.update(self._nodes[i].sources)
+        place = {old: new for new, old in enumerate(sorted(needed))}
+        nodes = tuple(self._nodes[old].reading(place) for old in place)
+        return Circuit(nodes, place[output], tuple(self._names[old] for old in place))
+
+
+def dense(matrix: Matrix) -> FloatArray:
+    """The matrix as a dense array."""
+    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray(), dtype=np.float64)
+
+
+def _affine(node: Affine, values: list[FloatArray], count: int) -> FloatArray:
+    total = np.empty((count, node.size))
+    total[:] = node.bias
+    for term in node.terms:
+        if isinstance(term.matrix, np.ndarray):
+            total += values[term.source] @ term.matrix.T
+        else:
+            total += (term.matrix @ values[term.source].T).T
+    return total
+
+
+def _gibbs_adjoint(node: Gibbs, weights: FloatArray, adjoint: FloatArray) -> FloatArray:
+    """(diag π − π πᵀ) adjoint / ε, segment by segment."""
+    if node.eps == 0.0:
+        return np.zeros_like(adjoint)
+    weighted = weights * adjoint
+    means = np.add.reduceat(weighted, node.segments[:-1], axis=1)
+    return np.asarray((weighted - weights * np.repeat(means, node.widths, axis=1)) / node.eps)
