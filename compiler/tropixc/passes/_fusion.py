@@ -15,7 +15,7 @@ from tropixc.passes._pass import rewrite, use_counts
 
 @dataclass(frozen=True)
 class FuseAffine:
-    """Compose affine nodes, merge terms that read the same node, and drop terms that cancel.
+    """Compose affine nodes, merge terms that read the same node, drop terms that cancel, and identities.
 
     A source is absorbed if nothing else reads it, or if it only selects and scales. A composition that float64
     cannot hold exactly, or whose matrix would have more than ``fill`` times the entries of both parts, stays apart.
@@ -31,6 +31,8 @@ class FuseAffine:
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
             if isinstance(node, Affine):
                 node = self._fused(builder, node, shared)
+                if len(node.terms) == 1 and not node.bias.any() and _is_identity(node.terms[0].matrix):
+                    return node.terms[0].source
             new = builder.add(node, circuit.names[old])
             shared[new] = uses[old] > 1
             return new

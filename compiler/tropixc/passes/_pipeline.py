@@ -13,6 +13,7 @@ from tropixc.passes._temperatures import AbsorbScales
 
 DEFAULT_PASSES: tuple[Pass, ...] = (
     FoldConstants(),
+    AbsorbScales(),
     FuseAffine(),
     PullShifts(),
     FuseAffine(),

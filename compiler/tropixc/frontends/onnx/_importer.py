@@ -13,7 +13,7 @@ from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
 from tropixc.frontends.onnx._file import MAX_ELEMENTS, describe, opset, read_model
 from tropixc.frontends.onnx._folding import FOLDABLE, fold
-from tropixc.frontends.onnx._operators import HINTS, RULES, SUPPORTED_OPERATORS, Call
+from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS, Call
 from tropixc.frontends.onnx._values import Constant, Exponential, Value, contiguous, ordinary, whole
 
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}
@@ -25,7 +25,8 @@ class ImportedModel:
     """A model file and the circuit that mirrors it node by node, before any pass.
 
     ``input_shape`` is the declared shape without a batch axis; ``batch`` is None where it is symbolic, its fixed
-    length 1, or 0 where the input has no batch axis; ``unit_roundoff`` is that of the model's precision.
+    length 1, or 0 where the input has no batch axis; ``unit_roundoff`` is that of the model's precision;
+    ``notes`` say where the circuit and the stored graph differ in real arithmetic, and by how much.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class ImportedModel:
     batch: int | None
     unit_roundoff: float
     opset: int
+    notes: tuple[str, ...] = ()
 
 
 def import_onnx(path: str | Path, output: str | None = None) -> ImportedModel:
@@ -59,6 +61,7 @@ class _Importer:
         self.model = model
         self.opset = opset(model)
         self.values: dict[str, Value] = {}
+        self.notes: list[str] = []
 
     def run(self, output: str | None) -> ImportedModel:
         graph = self.model.graph
@@ -66,6 +69,7 @@ class _Importer:
         self._read_initializers()
         info = self._single_input()
         shape, batch = _input_shape(info)
+        self.unit_roundoff = FLOATS[info.type.tensor_type.elem_type]
         self.builder = CircuitBuilder(int(np.prod(shape)), info.name)
         self.batched = batch != 0
         self.values[info.name] = whole(self.builder, 0, ((1, *shape) if self.batched else shape))
@@ -86,8 +90,9 @@ class _Importer:
             output_name=name,
             input_shape=shape,
             batch=batch,
-            unit_roundoff=FLOATS[info.type.tensor_type.elem_type],
+            unit_roundoff=self.unit_roundoff,
             opset=self.opset,
+            notes=tuple(self.notes),
         )
 
     def _check_operators(self) -> None:
@@ -103,8 +108,7 @@ class _Importer:
                 f"{operator} (node {', '.join(repr(n) for n in nodes[:3])}{', …' if len(nodes) > 3 else ''})"
                 for operator, nodes in sorted(unknown.items())
             )
-            hints = "".join(f" {HINTS[operator]}." for operator in unknown if operator in HINTS)
-            raise Unsupported(f"no rule for {listed}.{hints} Supported operators: {', '.join(SUPPORTED_OPERATORS)}")
+            raise Unsupported(f"no rule for {listed}. Supported operators: {', '.join(SUPPORTED_OPERATORS)}")
 
     def _read_initializers(self) -> None:
         faults = []
@@ -148,7 +152,7 @@ class _Importer:
                 f"{describe(node)} is supported for constants only. "
                 f"Supported on computed tensors: {', '.join(SUPPORTED_OPERATORS)}"
             )
-        call = Call(node, inputs, self.builder, self.opset, self.batched)
+        call = Call(node, inputs, self.builder, self.opset, self.batched, self.unit_roundoff, self.notes)
         try:
             value = RULES[node.op_type](call)
         except InvalidInput as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,8 +15,11 @@ from tropix.circuits import CircuitBuilder, Gibbs, Matrix, uniform_segments
 from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._file import describe
 from tropixc.frontends.onnx._values import (
+    Comparison,
     Constant,
     Exponential,
+    Scaled,
+    Softplus,
     Tensor,
     Value,
     combine,
@@ -38,6 +41,8 @@ class Call:
     builder: CircuitBuilder
     opset: int
     batched: bool
+    unit_roundoff: float
+    notes: list[str]
 
     @property
     def name(self) -> str:
@@ -181,7 +186,9 @@ def _scaled(call: Call, value: Value, factor: FloatArray) -> Value:
     if isinstance(value, Exponential) and value.value is None:
         log = np.asarray(_logarithm(call, factor))
         return Exponential(combine(call.builder, [(value.log, 1.0)], log, shape, call.name))
-    return combine(call.builder, [(ordinary(value, call.what), factor)], 0.0, shape, call.name)
+    tensor = ordinary(value, call.what)
+    product = combine(call.builder, [(tensor, factor)], 0.0, shape, call.name)
+    return replace(product, origin=Scaled(tensor, float(factor.ravel()[0]))) if factor.size == 1 else product
 
 
 @_rule("Mul")
@@ -305,7 +312,50 @@ def _relu(call: Call) -> Value:
 
 @_rule("Softplus")
 def _softplus(call: Call) -> Value:
-    return _with_zero(call, 1.0)
+    return replace(_with_zero(call, 1.0), origin=Softplus(call.tensor(0)))
+
+
+@_rule("Greater")
+def _greater(call: Call) -> Value:
+    left = call.tensor(0)
+    return Comparison(left, call.constant(1), call.shape_with(left, call.constant(1)))
+
+
+SAFE_THRESHOLD = 17.0
+"""log(1 + e^{-z}) < 2⁻²⁴ for z beyond it: in float32, softplus(z) rounds to z there."""
+
+
+@_rule("Where")
+def _where(call: Call) -> Value:
+    """Softplus as torch writes it, z where beta*z > 20 and log(1 + exp(beta*z))/beta elsewhere; nothing else."""
+    condition, above, below = call.input(0), call.input(1), call.input(2)
+    if isinstance(condition, Comparison) and isinstance(above, Tensor) and isinstance(below, Tensor):
+        factor = _softplus_factor(condition.left, above, below)
+        threshold = float(condition.right.min()) if condition.right.size else 0.0
+        if factor is not None and threshold >= SAFE_THRESHOLD and call.unit_roundoff >= 2.0**-24:
+            gap = np.log1p(np.exp(-threshold)) * factor
+            call.notes.append(
+                f"{call.what}: a softplus that switches to the identity above {threshold:g} is read as softplus; "
+                f"in real arithmetic they differ by at most {gap:.2g}, in float32 not at all"
+            )
+            return below
+    raise Unsupported(
+        f"{call.what}: only softplus with a threshold, as torch exports it in float32, is supported "
+        "(Where(beta*z > 20, z, softplus(beta*z)/beta))"
+    )
+
+
+def _softplus_factor(compared: Tensor, above: Tensor, below: Tensor) -> float | None:
+    """1/beta if ``below`` is softplus(beta*z)/beta, ``above`` is z and ``compared`` is beta*z; else None."""
+    if isinstance(below.origin, Softplus):
+        return 1.0 if below.origin.of.same(compared) and above.same(compared) else None
+    if not isinstance(below.origin, Scaled) or not isinstance(below.origin.of.origin, Softplus):
+        return None
+    scaled = compared.origin
+    if not isinstance(scaled, Scaled) or not below.origin.of.origin.of.same(compared) or not above.same(scaled.of):
+        return None
+    factor = below.origin.factor
+    return factor if factor > 0 and abs(factor * scaled.factor - 1) < 1e-6 else None
 
 
 @_rule("LeakyRelu")
@@ -405,6 +455,8 @@ def _reindexed(value: Value, change: Callable[[Any], Any]) -> Value:
     if isinstance(value, Exponential):
         held = None if value.value is None else Tensor(value.value.source, change(value.value.index))
         return Exponential(Tensor(value.log.source, change(value.log.index)), value=held)
+    if isinstance(value, Comparison):
+        raise Unsupported("comparisons cannot be reshaped")
     return np.asarray(change(value))
 
 
@@ -504,6 +556,3 @@ def _shape(call: Call) -> Value:
 
 
 SUPPORTED_OPERATORS: tuple[str, ...] = tuple(sorted({*RULES, "Constant"}))
-HINTS = {
-    "Where": "torch writes Softplus(beta != 1) as a threshold with Where: write softplus(beta*z)/beta instead",
-}

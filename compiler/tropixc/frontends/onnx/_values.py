@@ -21,15 +21,45 @@ class Tensor:
     """A tensor whose entry at each position is a component of one circuit node: reshapes and slices are free.
 
     ``index`` has the tensor's shape (batch axis of length 1 included) and holds positions in the node's vector.
+    ``origin`` remembers how it was computed where a later operator must recognise that.
     """
 
     source: int
     index: IntArray
+    origin: Softplus | Scaled | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape, with the batch axis of length 1."""
         return self.index.shape
+
+    def same(self, other: Tensor) -> bool:
+        """Whether both hold the same components of the same node."""
+        return self.source == other.source and np.array_equal(self.index, other.index)
+
+
+@dataclass(frozen=True, eq=False)
+class Softplus:
+    """log(1 + exp(·)) of a tensor."""
+
+    of: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A tensor times one number."""
+
+    of: Tensor
+    factor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """left > right, which only a softplus with a threshold may use."""
+
+    left: Tensor
+    right: Constant
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +80,7 @@ class Exponential:
         return self.log.shape
 
 
-Value: TypeAlias = Constant | Tensor | Exponential
+Value: TypeAlias = Constant | Tensor | Exponential | Comparison
 
 
 def whole(builder: CircuitBuilder, position: int, shape: tuple[int, ...]) -> Tensor:
@@ -145,4 +175,5 @@ def ordinary(value: Value, what: str) -> Tensor:
             f"{what} uses exp(…) directly: supported are exponentials that end in a Log (log-sum-exp, softplus) "
             "or in a quotient by their own sum (softmax)"
         )
-    raise Unsupported(f"{what} has a constant where a computed tensor is expected")
+    kind = "a comparison" if isinstance(value, Comparison) else "a constant"
+    raise Unsupported(f"{what} has {kind} where a computed tensor is expected")

@@ -1,0 +1,191 @@
+"""``tropix compile``: a model becomes tropical polynomials, and the result is checked against the model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tropix.errors import InvalidInput, TropixError
+from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console, read_points
+
+if TYPE_CHECKING:
+    from tropix.boxes import Box
+    from tropix.circuits import Circuit
+    from tropixc.agreement import Agreement
+    from tropixc.frontends.onnx import ImportedModel
+    from tropixc.lowerings import Artefact, PolynomialLowering
+
+SHOWN_CHARACTERS = 2000
+
+
+class Format(StrEnum):
+    """How polynomials are written."""
+
+    text = "text"
+    latex = "latex"
+    sympy = "sympy"
+    json = "json"
+
+
+SUFFIXES = {".json": Format.json, ".tex": Format.latex, ".txt": Format.text}
+
+
+def compile_command(
+    model: ModelArgument,
+    target: Annotated[Path | None, typer.Option("-o", help="Write the polynomials to this file.")] = None,
+    output: Annotated[int | None, typer.Option(help="Compile this output only (from 0).")] = None,
+    box: Annotated[
+        str | None, typer.Option(help="Domain 'lower,upper' for all inputs, or one pair an input joined by ';'.")
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: by the suffix of -o (.json, .tex, .txt), else a summary."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Check on these rows (.npy or comma-separated text).")] = None,
+    points: Annotated[int, typer.Option(help="Number of points for the check.", min=1, max=1_000_000)] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the points.", min=0)] = 0,
+    graph_output: GraphOutputOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compile a model at eps -> 0 to its exact tropical polynomials, and check them against onnxruntime."""
+    from tropix.boxes import Box
+    from tropixc.frontends.onnx import import_onnx
+    from tropixc.lowerings import Artefact, write_atomically
+    from tropixc.passes import optimize
+
+    if target is not None and form is None:
+        form = SUFFIXES.get(target.suffix)
+        if form is None:
+            raise InvalidInput(f"-o {target}: unknown suffix: use .json, .tex or .txt, or name a --format")
+    imported = import_onnx(model, graph_output)
+    circuit = optimize(imported.circuit)
+    domain = None if box is None else Box.parse(box, circuit.input_size)
+    rows = None if data is None else read_points(data, circuit.input_size)
+    outputs = list(range(circuit.output_size)) if output is None else [output]
+    lowerings = _lower(circuit, outputs, domain)
+    artefact = Artefact(
+        tuple(lowering.polynomial for lowering in lowerings),
+        tuple(outputs),
+        domain,
+        {"model": model.name, "sha256": imported.sha256, "graph_output": imported.output_name},
+    )
+    try:
+        agreement: Agreement | str = _check(imported, circuit, artefact, rows, points, seed)
+    except TropixError as error:
+        agreement = str(error)
+    if target is not None and form is not None:
+        write_atomically(target, render(artefact, form))
+    if as_json:
+        typer.echo(json.dumps(_report(imported, lowerings, domain, agreement, target)))
+    elif form is not None and target is None:
+        typer.echo(render(artefact, form))
+        print(_line(agreement), file=sys.stderr)
+    else:
+        _print(lowerings, agreement, target)
+    if not isinstance(agreement, str) and not agreement.holds:
+        raise typer.Exit(1)
+
+
+def _lower(circuit: Circuit, outputs: list[int], domain: Box | None) -> list[PolynomialLowering]:
+    from rich.progress import Progress
+
+    from tropixc.lowerings import lower_to_polynomial
+
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        steps = progress.track(outputs, description="compiling outputs")
+        return [lower_to_polynomial(circuit, k, domain) for k in steps]
+
+
+def _check(
+    imported: ImportedModel, circuit: Circuit, artefact: Artefact, rows: Any, points: int, seed: int
+) -> Agreement:
+    from tropixc.agreement import check_agreement, sample_points
+
+    single = imported.unit_roundoff > 2.0**-53
+    chosen = sample_points(circuit.input_size, artefact.box, rows, points, seed, single)
+    return check_agreement(imported, circuit, artefact.polynomials, artefact.outputs, chosen)
+
+
+def render(artefact: Artefact, form: Format) -> str:
+    """The polynomials in a format; several are one a line, in the order of the outputs."""
+    from tropixc.lowerings import to_latex, to_sympy, to_text
+
+    if form is Format.json:
+        return artefact.to_json()
+    if form is Format.sympy:
+        return "\n".join(str(to_sympy(polynomial)) for polynomial in artefact.polynomials)
+    write = to_latex if form is Format.latex else to_text
+    return "\n".join(write(polynomial) for polynomial in artefact.polynomials)
+
+
+def _line(agreement: Agreement | str) -> str:
+    return f"agreement unknown: {agreement}" if isinstance(agreement, str) else agreement.line
+
+
+def _report(
+    imported: ImportedModel,
+    lowerings: list[PolynomialLowering],
+    domain: Box | None,
+    agreement: Agreement | str,
+    target: Path | None,
+) -> dict[str, Any]:
+    from tropixc.lowerings import to_text
+
+    checked: dict[str, Any] = {"status": "unknown", "reason": agreement}
+    if not isinstance(agreement, str):
+        checked = {
+            "status": "holds" if agreement.holds else "violated",
+            "points": agreement.points,
+            "gap": agreement.gap.tolist(),
+            "delta": agreement.bound.tolist(),
+            "rounding": agreement.rounding.tolist(),
+        }
+    ends = None if domain is None else [[str(v) for v in domain.lower], [str(v) for v in domain.upper]]
+    return {
+        "model": str(imported.path),
+        "sha256": imported.sha256,
+        "file": None if target is None else str(target),
+        "box": ends,
+        "polynomials": [
+            {
+                "output": lowering.output,
+                "monomials": len(lowering.polynomial),
+                "formed": lowering.expanded,
+                "lipschitz_l2": lowering.polynomial.lipschitz(2),
+                "text": to_text(lowering.polynomial),
+            }
+            for lowering in lowerings
+        ],
+        "agreement": checked,
+    }
+
+
+def _print(lowerings: list[PolynomialLowering], agreement: Agreement | str, target: Path | None) -> None:
+    from rich.table import Table
+
+    from tropixc.lowerings import to_text
+
+    out = console()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("output", "variables", "monomials", "formed", "Lipschitz (l2)"):
+        table.add_column(heading, justify="right")
+    for lowering in lowerings:
+        polynomial = lowering.polynomial
+        size = f"{polynomial.lipschitz(2):.6g}"
+        counts = (lowering.output, polynomial.dimension, len(polynomial), lowering.expanded)
+        table.add_row(*map(str, counts), size)
+    out.print(table)
+    text = "\n".join(f"f{lowering.output} = {to_text(lowering.polynomial)}" for lowering in lowerings)
+    if target is not None:
+        out.print(f"\nwritten to {target}", markup=False)
+    elif len(text) <= SHOWN_CHARACTERS:
+        out.print(f"\n{text}", markup=False, soft_wrap=True)
+    else:
+        out.print(f"\n{text[: SHOWN_CHARACTERS // 4]} …", markup=False, soft_wrap=True)
+        out.print(f"({len(text)} characters in all: --format text prints them, -o FILE.json saves them)", markup=False)
+    out.print(f"\n{_line(agreement)}", markup=False, soft_wrap=True)

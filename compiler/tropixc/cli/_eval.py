@@ -1,0 +1,56 @@
+"""``tropix eval``: values of compiled polynomials."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tropix.errors import InvalidInput
+from tropixc.cli._shared import JsonOption, console, parse_points, read_points
+
+SHOWN_ROWS = 50
+
+
+def eval_command(
+    file: Annotated[Path, typer.Argument(help="A compiled artefact (.json).", show_default=False)],
+    at: Annotated[str | None, typer.Option(help="Points such as '1,2' or '1,2;3,4'.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Points as rows of a .npy or comma-separated text file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate compiled polynomials: value and active monomial of each output at each point."""
+    import numpy as np
+
+    from tropixc.lowerings import read_artefact
+
+    artefact = read_artefact(file)
+    if (at is None) == (data is None):
+        raise InvalidInput("give the points either with --at or with --data")
+    points = parse_points(at, artefact.dimension) if at is not None else read_points(data or Path(), artefact.dimension)
+    if artefact.box is not None and not artefact.box.contains(points).all():
+        outside = int(np.flatnonzero(~artefact.box.contains(points))[0])
+        raise InvalidInput(
+            f"point {outside} lies outside the box on which {file} was compiled: "
+            "evaluate inside it, or compile without --box"
+        )
+    values = np.column_stack([polynomial(points) for polynomial in artefact.polynomials])
+    active = np.column_stack([polynomial.active(points) for polynomial in artefact.polynomials])
+    if as_json:
+        typer.echo(
+            json.dumps({"outputs": list(artefact.outputs), "values": values.tolist(), "active": active.tolist()})
+        )
+        return
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("point", justify="right")
+    for output in artefact.outputs:
+        table.add_column(f"f{output} (monomial)", justify="right")
+    for i in range(min(len(points), SHOWN_ROWS)):
+        table.add_row(str(i), *(f"{v:.10g} ({j})" for v, j in zip(values[i], active[i], strict=True)))
+    out = console()
+    out.print(table)
+    if len(points) > SHOWN_ROWS:
+        out.print(f"… and {len(points) - SHOWN_ROWS} more rows: --json prints all of them")

@@ -1,0 +1,53 @@
+"""The command ``tropix``: its sub-commands, and how errors end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tropix.errors import TropixError
+from tropixc.cli._compile import compile_command
+from tropixc.cli._eval import eval_command
+from tropixc.cli._info import info_command
+
+app = typer.Typer(
+    name="tropix",
+    help="Compile log-sum-exp, ReLU and max-affine networks into exact tropical polynomials.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("info")(info_command)
+app.command("compile")(compile_command)
+app.command("eval")(eval_command)
+
+
+def _version(show: bool) -> None:
+    if show:
+        import tropix
+
+        typer.echo(f"tropix {tropix.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Exit status: 0 done, 1 a check failed, 2 wrong usage or input."""
+
+
+def main() -> None:
+    """Run the command line; an error of tropix becomes one message on stderr and exit status 2."""
+    try:
+        app()
+    except TropixError as error:
+        print(f"tropix: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,71 @@
+"""What several commands need: reading points and boxes, consoles, the model argument."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tropix.arrays import FloatArray
+from tropix.errors import FormatError, InvalidInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MAX_DATA_BYTES = 1 << 30
+
+ModelArgument = Annotated[Path, typer.Argument(help="An ONNX model.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+GraphOutputOption = Annotated[str | None, typer.Option(help="Name of the graph output, where the model has several.")]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; wide where the output is no terminal, so that lines are not broken."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 200)
+
+
+def read_points(path: Path, dimension: int) -> FloatArray:
+    """Rows of points from a .npy file (never pickled) or a comma-separated text file."""
+    import numpy as np
+
+    if not path.is_file():
+        raise FormatError(f"{path}: no such file")
+    if path.stat().st_size > MAX_DATA_BYTES:
+        raise FormatError(f"{path}: larger than {MAX_DATA_BYTES} bytes")
+    try:
+        if path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+        else:
+            array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
+        points = np.asarray(array, dtype=np.float64)
+    except (ValueError, OSError, EOFError) as error:
+        raise FormatError(f"{path}: expected a .npy array or comma-separated numbers: {error}") from None
+    return check_points(points.reshape(len(points), -1) if points.ndim > 1 else points[None, :], dimension, str(path))
+
+
+def parse_points(text: str, dimension: int) -> FloatArray:
+    """Points such as ``"1,2"`` or ``"1,2;3,4"``."""
+    import numpy as np
+
+    try:
+        rows = [[float(number) for number in part.split(",")] for part in text.split(";")]
+        points = np.array(rows, dtype=np.float64)
+    except ValueError:
+        raise InvalidInput(f"points {text!r}: expected numbers such as '1,2' or '1,2;3,4'") from None
+    return check_points(points, dimension, "--at")
+
+
+def check_points(points: FloatArray, dimension: int, where: str) -> FloatArray:
+    """Points of the right width, finite."""
+    import numpy as np
+
+    if points.ndim != 2 or points.shape[1] != dimension:
+        raise InvalidInput(f"{where}: points of shape {points.shape}, expected rows of {dimension} numbers")
+    if not np.isfinite(points).all():
+        raise InvalidInput(f"{where}: points contain NaN or infinite numbers")
+    return points
