@@ -67,16 +67,19 @@ def _segment_rows(values, offsets, eps, start, stop, out):  # type: ignore[no-un
     for i in range(start, stop):
         for k in range(offsets.shape[0] - 1):
             low, high = offsets[k], offsets[k + 1]
-            top = values[i, low]
+            best = low
             for j in range(low + 1, high):
-                top = values[i, j] if values[i, j] > top else top
+                best = j if values[i, j] > values[i, best] else best
+            top = values[i, best]
             if eps == 0.0 or top == -np.inf or high - low == 1:
                 out[i, k] = top
                 continue
-            total = 0.0
+            rest = 0.0
             for j in range(low, high):
-                total += math.exp((values[i, j] - top) / eps)
-            out[i, k] = top + eps * math.log(total)
+                if j != best:
+                    rest += math.exp((values[i, j] - top) / eps)
+            # log1p keeps the digits of a softplus far below zero
+            out[i, k] = top + eps * math.log1p(rest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -30,8 +30,9 @@ class Pruning:
     """The irredundant form of a tropical polynomial on a domain, and why.
 
     ``kept`` are indices into ``original`` (in its order), ``witnesses[i]`` is a rational point of the domain where
-    monomial ``kept[i]`` is strictly larger than every other kept one, and ``dropped`` lists the rest in the order
-    of removal, each with a convex combination of monomials not removed before it that dominates it on the domain.
+    monomial ``kept[i]`` is strictly larger than every other one (copies of itself apart), and ``dropped`` lists the
+    rest in the order of removal, each with a convex combination of monomials not removed before it that dominates it
+    on the domain.
     """
 
     original: TropicalPolynomial
@@ -57,13 +58,22 @@ class Pruning:
                 return False
         if not self._witnesses_in_domain():
             return False
-        test = DominanceTest(rows, self.box)
-        return all(test.strict_at(self.witnesses, self.kept, self.kept))
+        twins = {d.index for d in self.dropped if _is_twin(rows, d, self.box)}
+        others = np.array([j for j in range(len(rows)) if j not in twins], dtype=np.int64)
+        return all(DominanceTest(rows, self.box).strict_at(self.witnesses, self.kept, others))
 
     def _witnesses_in_domain(self) -> bool:
         points = self.witnesses.fractions()
         ends = box_ends(self.box, self.original.dimension)
         return all(sign * (end - value) >= 0 for i, sign, end in ends for value in points[:, i])
+
+
+def _is_twin(rows: Rationals, domination: Domination, box: Box | None) -> bool:
+    """Whether the dropped monomial is the same function on the domain as the one that dominates it."""
+    if len(domination.support) != 1:
+        return False
+    swapped = Domination(domination.support[0], (domination.index,), (Fraction(1),))
+    return _dominates(rows, domination, box) and _dominates(rows, swapped, box)
 
 
 def _dominates(rows: Rationals, domination: Domination, box: Box | None) -> bool:
@@ -214,6 +224,8 @@ class _Search:
             self._use_hull()
         self._use_programs()
         kept = np.flatnonzero(self.alive).tolist()
+        if self.test.box is not None and self.dropped:
+            self._leave_ties(self.test.box, kept)
         points = Rationals.of(np.array([self.witnesses[k] for k in kept], dtype=object))
         return kept, points, self.dropped
 
@@ -275,6 +287,29 @@ class _Search:
         for k in reversed(open_questions):
             if self.alive[k] and k not in self.witnesses:
                 self._decide(k)
+
+    def _leave_ties(self, box: Box, kept: list[int]) -> None:
+        """Move witnesses off points of the boundary where a dropped monomial ties with the kept one.
+
+        A dropped monomial can only tie on a hyperplane, so nearly every small step into the box ends that.
+        """
+        rng = np.random.default_rng(0)
+        everyone = np.arange(self.test.count)
+        step = Fraction(1)
+        tied = kept
+        while True:
+            points = Rationals.of(np.array([self.witnesses[k] for k in tied], dtype=object))
+            verdicts = self.test.strict_at(points, np.array(tied, dtype=np.int64), everyone)
+            still = [k for k, strict in zip(tied, verdicts, strict=True) if not strict]
+            if step == 1:
+                anchors = {k: self.witnesses[k] for k in still}
+            if not still:
+                return
+            step /= 16
+            tied = still
+            for k in tied:
+                inner = Rationals.of(box.sample(1, rng)[0]).fractions()
+                self.witnesses[k] = [x + step * (c - x) for x, c in zip(anchors[k], inner, strict=True)]
 
     def _into_domain(self, point: FloatArray) -> FloatArray:
         box = self.test.box

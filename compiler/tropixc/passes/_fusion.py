@@ -98,7 +98,8 @@ class FuseAffine:
 
 
 def _is_identity(matrix: Matrix) -> bool:
-    if isinstance(matrix, np.ndarray):
-        return False
     size = matrix.shape[0]
-    return bool(matrix.shape == (size, size) and matrix.nnz == size and (matrix.diagonal() == 1.0).all())
+    if matrix.shape != (size, size):
+        return False
+    sparse = sp.csr_array(matrix)
+    return bool(sparse.nnz == size and (sparse.diagonal() == 1.0).all())

@@ -211,7 +211,7 @@ def _div(call: Call) -> Value:
         divisor = call.weights(right)
         if (divisor == 0).any():
             raise FormatError(f"{call.what} divides by zero")
-        return _scaled(call, left, 1.0 / divisor)
+        return _scaled(call, left, np.asarray(1.0 / divisor))
     shape = call.shape_with(left, right)
     if isinstance(left, Exponential) and isinstance(right, Exponential):
         log = combine(call.builder, [(left.log, 1.0), (right.log, -1.0)], 0.0, shape, call.name)

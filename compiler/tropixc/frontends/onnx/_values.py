@@ -117,7 +117,7 @@ def contiguous(builder: CircuitBuilder, tensor: Tensor, name: str) -> int:
     count = builder.size(tensor.source)
     if len(flat) == count and bool((flat == np.arange(count)).all()):
         return tensor.source
-    return combine(builder, [(tensor, 1.0)], 0.0, (tensor.index.size,), name).source
+    return combine(builder, [(Tensor(tensor.source, flat), 1.0)], 0.0, flat.shape, name).source
 
 
 def interleave(builder: CircuitBuilder, values: list[Tensor | Constant], shape: tuple[int, ...], name: str) -> int:

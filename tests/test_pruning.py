@@ -1,0 +1,283 @@
+"""Exact pruning: known counts, hulls, degenerate inputs, and evidence that cannot be faked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import permutations, product
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+from scipy.spatial import ConvexHull
+
+from tropix import InvalidInput, TropicalPolynomial
+from tropix.exact import Rationals
+from tropix.polynomials import Domination, _pruning
+
+
+def lattice(dimension: int, degree: int) -> np.ndarray:
+    return np.array([e for e in product(range(degree + 1), repeat=dimension) if sum(e) <= degree], dtype=float)
+
+
+def kept(polynomial: TropicalPolynomial, box: object = None) -> int:
+    pruning = polynomial.pruning(box)  # type: ignore[arg-type]
+    assert pruning.verify()
+    return len(pruning.kept)
+
+
+@pytest.mark.parametrize(("d", "k"), [(1, 6), (2, 5), (3, 4), (4, 3), (5, 2), (6, 2)])
+def test_strictly_concave_lifting_keeps_every_monomial_and_a_flat_one_the_corners(d: int, k: int) -> None:
+    exponents = lattice(d, k)
+    assert len(exponents) == comb(k + d, d)
+    assert kept(TropicalPolynomial(exponents, -(exponents**2).sum(axis=1))) == comb(k + d, d)
+    assert kept(TropicalPolynomial(exponents, np.zeros(len(exponents)))) == d + 1
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 7])
+def test_plane_curves(degree: int) -> None:
+    i, j = lattice(2, degree).T
+    assert kept(TropicalPolynomial(np.column_stack([i, j]), -(i**2 + j**2 + i * j))) == comb(degree + 2, 2)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+def test_norms(d: int) -> None:
+    signs = np.array(list(product([-1.0, 1.0], repeat=d)))
+    assert kept(TropicalPolynomial(signs, np.zeros(len(signs)))) == 2**d  # Σ|x_i|
+    axes = np.vstack([np.eye(d), -np.eye(d)])
+    assert kept(TropicalPolynomial(axes, np.zeros(2 * d))) == 2 * d  # max|x_i|
+
+
+def test_tropical_determinant() -> None:
+    rows = [[float(p[i] == j) for i in range(3) for j in range(3)] for p in permutations(range(3))]
+    assert kept(TropicalPolynomial(rows, np.zeros(6))) == 6
+
+
+@pytest.mark.parametrize(("n", "d"), [(4, 2), (6, 2), (6, 3)])
+def test_zonotopes_have_one_monomial_a_cell(n: int, d: int) -> None:
+    # A product of n generic two-term polynomials: one monomial for each cell of n hyperplanes in general position.
+    rng = np.random.default_rng(n * d)
+    f = TropicalPolynomial.constant(0.0, d)
+    for _ in range(n):
+        f = f * TropicalPolynomial(np.vstack([np.zeros(d), rng.normal(size=d)]), [0.0, rng.normal()])
+    assert len(f) == 2**n
+    assert kept(f) == sum(comb(n, i) for i in range(d + 1))
+    # without constants: 2 Σ C(n−1, i)
+    central = TropicalPolynomial.constant(0.0, d)
+    for _ in range(n):
+        central = central * TropicalPolynomial(np.vstack([np.zeros(d), rng.normal(size=d)]), [0.0, 0.0])
+    assert kept(central) == 2 * sum(comb(n - 1, i) for i in range(d))
+
+
+def test_braid_arrangement() -> None:
+    # Σ_{i<j} max(x_i, x_j): hyperplanes x_i = x_j, one cell for each of the n! orders.
+    for n, cells in ((3, 6), (4, 24)):
+        f = TropicalPolynomial.constant(0.0, n)
+        for i in range(n):
+            for j in range(i):
+                f = (f * TropicalPolynomial(np.eye(n)[[i, j]], [0.0, 0.0])).prune()
+        assert kept(f) == cells
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [10, 120, 400])
+def test_counts_agree_with_the_upper_hull(d: int, count: int) -> None:
+    rng = np.random.default_rng(100 * d + count)
+    weights, bias = rng.normal(size=(count, d)), rng.normal(size=count)
+    hull = ConvexHull(np.column_stack([weights, bias]))
+    upper = np.unique(hull.simplices[hull.equations[:, d] > 1e-9])
+    pruning = TropicalPolynomial(weights, bias).pruning()
+    assert pruning.kept.tolist() == upper.tolist()
+    assert pruning.verify()
+
+
+@pytest.mark.parametrize("count", [10, 100, 1000])
+def test_expected_number_of_lines_on_the_envelope(count: int) -> None:
+    rng = np.random.default_rng(count)
+    repeats = 200 if count < 1000 else 60
+    sizes = [
+        len(TropicalPolynomial(rng.normal(size=(count, 1)), rng.normal(size=count)).prune()) for _ in range(repeats)
+    ]
+    expected = {10: 3.73, 100: 5.45, 1000: 6.74}[count]
+    assert np.mean(sizes) == pytest.approx(expected, abs=4 * 1.5 / np.sqrt(repeats))
+
+
+def brute_force(f: TropicalPolynomial, lower: float, upper: float) -> list[int]:
+    """Monomials with a positive largest gap on a box, by one linear program each."""
+    found = []
+    for k in range(len(f)):
+        others = [j for j in range(len(f)) if j != k]
+        rows = np.column_stack([f.exponents[others] - f.exponents[k], np.ones(len(others))])
+        right = f.coefficients[k] - f.coefficients[others]
+        bounds = [(lower, upper)] * f.dimension + [(None, 1.0)]
+        answer = linprog(np.append(np.zeros(f.dimension), -1.0), A_ub=rows, b_ub=right, bounds=bounds)
+        if -answer.fun > 1e-7:
+            found.append(k)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_boxes_agree_with_linear_programs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    d, count = int(rng.integers(1, 5)), int(rng.integers(2, 90))
+    f = TropicalPolynomial(rng.normal(size=(count, d)), rng.normal(size=count))
+    pruning = f.pruning((-0.3, 0.4))
+    assert pruning.kept.tolist() == brute_force(f, -0.3, 0.4)
+    assert pruning.verify()
+    points = rng.uniform(-0.3, 0.4, size=(500, d))
+    np.testing.assert_array_equal(pruning.polynomial(points), f(points))
+
+
+small = st.integers(-3, 3).map(float)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(small, small, st.integers(-4, 4).map(float)), min_size=1, max_size=14), st.booleans())
+def test_small_integer_problems(rows: list[tuple[float, float, float]], boxed: bool) -> None:
+    """Ties, duplicates and flat directions are the rule here; the oracle is the definition, on exact witnesses."""
+    table = np.array(rows)
+    f = TropicalPolynomial(table[:, :2], table[:, 2])
+    box = (-1, [1, 2]) if boxed else None
+    pruning = f.pruning(box)
+    assert pruning.verify()
+    values = f(pruning.witnesses).fractions()
+    rows_at = pruning.witnesses @ f.exact[:, :-1].transpose + f.exact[:, -1]
+    for i, k in enumerate(pruning.kept):
+        at = rows_at.fractions()[i]
+        same = [j for j in range(len(f)) if at[j] == values[i]]
+        assert at[k] == values[i]
+        # only exact copies of the kept monomial may tie with it at its witness, and it is the first of them
+        assert all(np.array_equal(table[j], table[k]) for j in same)
+        assert k == min(same)
+    grid = np.array(list(product(np.linspace(-1, 1, 9), np.linspace(-1, 2, 9))))
+    assert pruning.polynomial(Rationals.of(grid)).equals(f(Rationals.of(grid)))
+
+
+def test_midpoints_and_copies_go_and_the_first_copy_stays() -> None:
+    f = TropicalPolynomial([[2.0], [0.0], [1.0], [0.0], [2.0]], [0.0, -1.0, -0.5, -1.0, 0.0])
+    pruning = f.pruning()
+    assert pruning.kept.tolist() == [0, 1]
+    assert {(d.index, d.support) for d in pruning.dropped} >= {(3, (1,)), (4, (0,))}
+
+
+def test_a_hair_above_the_midpoint_stays() -> None:
+    # Float arithmetic cannot tell these apart; rationals can.
+    tiny = Fraction(1, 2**200)
+    for lift, size in ((tiny, 3), (Fraction(0), 2), (-tiny, 2)):
+        coefficients = np.array([Fraction(0), lift, Fraction(0)], dtype=object)
+        assert kept(TropicalPolynomial([[0], [1], [2]], coefficients)) == size
+        assert kept(TropicalPolynomial([[0], [1], [2]], coefficients), (-5, 5)) == size
+
+
+def test_degenerate_shapes() -> None:
+    assert kept(TropicalPolynomial([[1.0, 2.0]], [3.0])) == 1
+    assert kept(TropicalPolynomial(np.zeros((0, 2)), [])) == 0
+    assert kept(TropicalPolynomial(np.zeros((3, 0)), [1.0, 3.0, 2.0])) == 1
+    assert kept(TropicalPolynomial([[0, 0], [1, 1], [2, 2], [0.5, 0.5]], np.zeros(4))) == 2  # on a line in the plane
+    assert kept(TropicalPolynomial(np.eye(10), np.zeros(10))) == 10
+    line = np.column_stack([np.arange(60.0), 2 * np.arange(60.0), np.ones(60)])
+    assert kept(TropicalPolynomial(line, -(np.arange(60.0) ** 2))) == 60
+
+
+def test_boxes_that_are_thin_or_open() -> None:
+    rng = np.random.default_rng(3)
+    f = TropicalPolynomial(rng.normal(size=(80, 3)), rng.normal(size=80))
+    thin = f.pruning(([-1, 0.25, -1], [1, 0.25, np.inf]))
+    assert thin.verify()
+    assert (thin.witnesses.fractions()[:, 1] == Fraction(1, 4)).all()
+    assert kept(f, ([0.5] * 3, [0.5] * 3)) == 1
+    assert kept(f, (-np.inf, np.inf)) == kept(f)
+    # on a fixed coordinate different monomials may be the same function: the first stays
+    g = TropicalPolynomial([[1.0, 0.0], [1.0, 2.0]], [2.0, 0.0])
+    assert g.pruning(([-1, 1], [1, 1])).kept.tolist() == [0]
+
+
+def test_wide_ranges_of_magnitude() -> None:
+    rng = np.random.default_rng(0)
+    scale = 10.0 ** rng.uniform(-8, 8, size=4)
+    weights, bias = rng.normal(size=(60, 4)), rng.normal(size=60)
+    base = TropicalPolynomial(weights, bias).pruning()
+    scaled = TropicalPolynomial(weights * scale, bias * 1e-6).pruning()
+    assert scaled.verify()
+    assert scaled.kept.tolist() == base.kept.tolist()
+
+
+@pytest.mark.parametrize("broken", ["hull", "programs", "both"])
+def test_exact_arithmetic_decides_when_proposals_are_useless(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    weights = np.vstack([rng.integers(-3, 4, size=(55, 2)).astype(float), rng.normal(size=(5, 2))])
+    f = TropicalPolynomial(weights, np.append(rng.integers(-2, 3, size=55), rng.normal(size=5)))
+    expected = f.pruning().kept.tolist()
+    if broken in ("hull", "both"):
+        monkeypatch.setattr(_pruning, "upper_hull", lambda scaling: None)
+    if broken in ("programs", "both"):
+        monkeypatch.setattr(_pruning.DominanceProgram, "propose", lambda self, k: None)
+    pruning = f.pruning()
+    assert pruning.kept.tolist() == expected
+    assert pruning.verify()
+
+
+def test_wrong_proposals_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = TropicalPolynomial(lattice(2, 3), -(lattice(2, 3) ** 2).sum(axis=1))
+    original = _pruning.DominanceProgram.propose
+
+    def lie(self: object, k: int) -> object:
+        proposal = original(self, k)  # type: ignore[arg-type]
+        assert proposal is not None
+        return replace(proposal, gap=-1.0, point=proposal.point + 100.0)
+
+    monkeypatch.setattr(_pruning.DominanceProgram, "propose", lie)
+    assert kept(f) == 10
+
+
+def test_tampered_evidence_is_rejected() -> None:
+    rng = np.random.default_rng(1)
+    f = TropicalPolynomial(rng.normal(size=(30, 2)), rng.normal(size=30))
+    good = f.pruning()
+    assert good.verify()
+    first = good.dropped[0]
+    tampered = [
+        replace(first, weights=tuple(w * Fraction(999, 1000) for w in first.weights)),
+        replace(first, weights=(first.weights[0] + Fraction(1, 10**9), *first.weights[1:])),
+        replace(first, support=(*first.support[:-1], first.index)),
+        Domination(first.index, (int(good.kept[0]),), (Fraction(1),)),
+    ]
+    for domination in tampered:
+        assert not replace(good, dropped=(domination, *good.dropped[1:])).verify()
+    assert not replace(good, dropped=good.dropped[1:]).verify()
+    assert not replace(good, witnesses=good.witnesses[::-1]).verify()
+    # a kept monomial that should have gone, and one that is missing
+    assert not replace(good, kept=np.append(good.kept, first.index)).verify()
+    assert not replace(good, kept=good.kept[1:], witnesses=good.witnesses[1:]).verify()
+
+
+def test_evidence_on_a_box_does_not_hold_beyond_it() -> None:
+    rng = np.random.default_rng(2)
+    f = TropicalPolynomial(rng.normal(size=(40, 2)), rng.normal(size=40))
+    pruning = f.pruning((-0.1, 0.1))
+    assert pruning.verify()
+    assert not replace(pruning, box=None).verify()
+
+
+def test_circular_evidence_is_rejected() -> None:
+    f = TropicalPolynomial([[1.0], [1.0]], [0.0, 0.0])
+    good = f.pruning()
+    circular = (Domination(1, (0,), (Fraction(1),)), Domination(0, (1,), (Fraction(1),)))
+    assert not replace(good, kept=good.kept[:0], witnesses=good.witnesses[:0], dropped=circular).verify()
+
+
+def test_progress_is_reported() -> None:
+    rng = np.random.default_rng(0)
+    calls: list[tuple[int, int]] = []
+    TropicalPolynomial(rng.normal(size=(200, 6)), rng.normal(size=200)).prune(progress=lambda *a: calls.append(a))
+    assert calls
+    assert all(0 <= done <= total == 200 for done, total in calls)
+
+
+@pytest.mark.parametrize("box", [(1, -1), (0, np.nan), (0, [1, 2, 3]), 5, (np.inf, np.inf)])
+def test_bad_boxes(box: object) -> None:
+    with pytest.raises(InvalidInput, match="box"):
+        TropicalPolynomial([[1.0, 2.0]], [0.0]).prune(box)  # type: ignore[arg-type]
