@@ -25,6 +25,8 @@ def softplus(z: torch.Tensor) -> torch.Tensor:
 class InputConvexNetwork(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.register_buffer("centre", torch.tensor([3.75, 1.25]))
+        self.register_buffer("scale", torch.tensor([0.5, 1.25]))
         self.first = torch.nn.Linear(2, WIDTHS[0])
         self.second = torch.nn.Linear(2, WIDTHS[1])
         self.last = torch.nn.Linear(2, 1)
@@ -32,7 +34,7 @@ class InputConvexNetwork(torch.nn.Module):
         self.outer = torch.nn.Parameter(0.3 * torch.rand(1, WIDTHS[1]))
 
     def forward(self, petals: torch.Tensor) -> torch.Tensor:
-        x = (petals - 4.0) * 0.5
+        x = (petals - self.centre) * self.scale
         v = softplus(self.first(x))
         v = softplus(torch.nn.functional.linear(v, torch.relu(self.inner)) + self.second(x))
         return torch.nn.functional.linear(v, torch.relu(self.outer)) + self.last(x)
@@ -42,8 +44,8 @@ def train() -> tuple[InputConvexNetwork, float]:
     torch.manual_seed(0)
     train_x, test_x, train_y, test_y = (torch.as_tensor(part) for part in iris_petals())
     model = InputConvexNetwork()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.01)
-    for _ in range(1500):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.3)
+    for _ in range(800):
         optimizer.zero_grad()
         score = -model(train_x)[:, 0]
         torch.nn.functional.binary_cross_entropy_with_logits(score, train_y.float()).backward()

@@ -16,6 +16,8 @@ from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from tropix.polynomials._log_sum_exp import LogSumExp
     from tropix.polynomials._pruning import Progress, Pruning
 
@@ -245,6 +247,16 @@ class TropicalPolynomial:
         max_j ‖e_j‖_q with 1/p + 1/q = 1, p ≥ 1.
         """
         return float(np.max(dual_norms(self.exponents, p), initial=0.0))
+
+    def plot(self, box: BoxLike, ax: Axes | None = None, *, pixels: int = 800) -> Axes:
+        """Draw the graph (d = 1) or the linear regions with level lines (d = 2) on a bounded box.
+
+        Regions are sampled on a grid of ``pixels`` points an axis: a picture, not a proof. Draws on ``ax``, or on a
+        new figure (``plot(…).figure.savefig(…)``). Raises `Unsupported` for d > 2, `InvalidInput` for other boxes.
+        """
+        from tropix.polynomials._plot import plot
+
+        return plot(self, Box.of(box, self.dimension), ax, pixels)
 
 
 def dual_norms(vectors: FloatArray, p: float) -> FloatArray:

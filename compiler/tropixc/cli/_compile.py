@@ -32,6 +32,7 @@ class Format(StrEnum):
     json = "json"
 
 
+PICTURES = (".png", ".pdf", ".svg")
 SUFFIXES = {".json": Format.json, ".tex": Format.latex, ".txt": Format.text}
 
 
@@ -49,6 +50,10 @@ def compile_command(
     data: Annotated[Path | None, typer.Option(help="Check on these rows (.npy or comma-separated text).")] = None,
     points: Annotated[int, typer.Option(help="Number of points for the check.", min=1, max=1_000_000)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the points.", min=0)] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the regions (1 or 2 inputs) on the box, or on [-1, 1]; .png, .pdf or .svg."),
+    ] = None,
     graph_output: GraphOutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,6 +63,8 @@ def compile_command(
     from tropixc.lowerings import Artefact, write_atomically
     from tropixc.passes import optimize
 
+    if plot is not None and plot.suffix not in PICTURES:
+        raise InvalidInput(f"--plot {plot}: unknown suffix: use {', '.join(PICTURES)}")
     if target is not None and form is None:
         form = SUFFIXES.get(target.suffix)
         if form is None:
@@ -80,6 +87,8 @@ def compile_command(
         agreement = str(error)
     if target is not None and form is not None:
         write_atomically(target, render(artefact, form))
+    if plot is not None:
+        _draw(artefact, plot)
     if as_json:
         typer.echo(json.dumps(_report(imported, lowerings, domain, agreement, target)))
     elif form is not None and target is None:
@@ -121,6 +130,23 @@ def render(artefact: Artefact, form: Format) -> str:
         return "\n".join(str(to_sympy(polynomial)) for polynomial in artefact.polynomials)
     write = to_latex if form is Format.latex else to_text
     return "\n".join(write(polynomial) for polynomial in artefact.polynomials)
+
+
+def _draw(artefact: Artefact, target: Path) -> None:
+    """Draw the first polynomial, and only then write the file."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    from tropixc.lowerings import write_atomically
+
+    box = artefact.box if artefact.box is not None and artefact.box.bounded else (-1.0, 1.0)
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = artefact.polynomials[0].plot(box, figure.subplots())
+    axes.set_title(f"output {artefact.outputs[0]}: {len(artefact.polynomials[0])} monomials")
+    stream = io.BytesIO()
+    figure.savefig(stream, format=target.suffix[1:], dpi=150)
+    write_atomically(target, stream.getvalue())
 
 
 def _line(agreement: Agreement | str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from tropix.errors import InvalidInput
 
 
-def write_atomically(path: str | Path, text: str) -> None:
-    """Write text to a temporary file in the same folder, then rename it over ``path``.
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write text (as UTF-8) or bytes to a temporary file in the same folder, then rename it over ``path``.
 
     Raises `InvalidInput` where the folder does not exist or cannot be written.
     """
@@ -22,8 +22,8 @@ def write_atomically(path: str | Path, text: str) -> None:
     except OSError as error:
         raise InvalidInput(f"cannot write {target}: {error.strerror or error}") from None
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
         mask = os.umask(0)
