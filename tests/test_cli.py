@@ -115,13 +115,16 @@ def test_data_is_used_for_the_check(tropix, models: Path, tmp_path: Path) -> Non
     assert report["agreement"]["points"] == 7
 
 
-def test_a_disagreement_exits_with_1(tropix, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_disagreement_exits_with_1(tropix, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     from tropixc import agreement
 
     monkeypatch.setattr(agreement, "run_onnx", lambda model, points: np.full((len(points), 1), 1e9))
-    code, out, _ = tropix("compile", models / "iris_icnn.onnx")
-    assert code == 1
-    assert "DISAGREES with onnxruntime" in out
+    for target in (tmp_path / "f.json", tmp_path / "f.txt"):
+        code, out, err = tropix("compile", models / "iris_icnn.onnx", "-o", target, "--plot", tmp_path / "p.png")
+        assert code == 1
+        assert "DISAGREES with onnxruntime" in out
+        assert "nothing is written" in err
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_runtime_that_fails_is_reported_as_unknown(tropix, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -281,3 +281,22 @@ def test_progress_is_reported() -> None:
 def test_bad_boxes(box: object) -> None:
     with pytest.raises(InvalidInput, match="box"):
         TropicalPolynomial([[1.0, 2.0]], [0.0]).prune(box)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("exponents", [308, 150, -150, -320])
+@pytest.mark.parametrize("coefficients", [308, 0, -320])
+@pytest.mark.parametrize("count", [5, 60])
+def test_numbers_at_the_ends_of_float64(exponents: int, coefficients: int, count: int) -> None:
+    rng = np.random.default_rng(0)
+    base = [Fraction(v) for v in rng.uniform(-1, 1, size=3 * count)]
+    reference = TropicalPolynomial(np.array(base[: 2 * count]).reshape(count, 2), base[2 * count :]).prune()
+
+    def scaled(values: list[Fraction], power: int) -> np.ndarray:
+        return np.array([float(v * Fraction(10) ** power) for v in values])
+
+    weights = scaled(base[: 2 * count], exponents).reshape(count, 2)
+    f = TropicalPolynomial(weights, scaled(base[2 * count :], coefficients))
+    assert f.pruning().verify()
+    assert f.pruning((-1, 1)).verify()
+    if min(exponents, coefficients) > -320:  # denormal numbers have lost the digits that decide
+        assert len(f.prune()) == len(reference)

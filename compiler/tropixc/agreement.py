@@ -71,8 +71,7 @@ def run_onnx(model: ImportedModel, points: FloatArray) -> FloatArray:
     options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-        kind = np.float32 if model.unit_roundoff > 2.0**-53 else np.float64
-        inputs = points.astype(kind).reshape(len(points), *model.input_shape)
+        inputs = points.astype(model.input_type).reshape(len(points), *model.input_shape)
         if model.batch is None:
             results = session.run([model.output_name], {model.input_name: inputs})[0]
         else:

@@ -140,7 +140,8 @@ def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatAr
                 # z/ε is rounded by the argument's own size; exp, the sum and log by a few units each.
                 size = np.maximum.reduceat(np.abs(values[node.source]) + source, starts, axis=1)
                 relative = (node.widths + 3 * LIBRARY_ULPS) * unit
-                error = error + 4 * unit * (size + np.abs(value)) + node.eps * (1 + np.log(node.widths)) * relative
+                scale = 4 * size + (4 + 2 * LIBRARY_ULPS) * np.abs(value)
+                error = error + unit * scale + node.eps * (1 + np.log(node.widths)) * relative
             errors.append(error)
         else:
             raise Unsupported("rounding bounds are known for affine and log-sum-exp nodes only")

@@ -133,7 +133,9 @@ class Circuit:
                 values.append(total)
             elif isinstance(node, Product):
                 values.append(values[node.left] * values[node.right])
-            elif isinstance(node, Gibbs) or (node.eps > 0.0 and (node.widths > 1).any()):
+            elif isinstance(node, Gibbs):
+                raise Unsupported(f"node {name!r} holds softmax weights: there is no exact rule for them")
+            elif node.eps > 0.0 and (node.widths > 1).any():
                 raise Unsupported(f"node {name!r} is not rational: evaluate circuit.limit(), which has no exponentials")
             else:
                 source = values[node.source]

@@ -11,6 +11,7 @@ from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box
 from tropix.kernels import max_affine
 
+TINY = 1e-300
 COPLANAR = 32
 """How many coplanar facets are tried for one monomial before a linear program is."""
 FAR = 1e6
@@ -27,14 +28,26 @@ class Scaling:
 
     @classmethod
     def of(cls, weights: FloatArray, bias: FloatArray) -> Scaling:
-        """Scale every coordinate of the exponents, and the coefficients, into [−1, 1]."""
-        centre = weights.mean(axis=0)
-        moved, level = weights - centre, bias - bias.mean()
+        """Scale every coordinate of the exponents, and the coefficients, into [−1, 1].
+
+        Numbers whose differences overflow give proposals without meaning, which the exact tests then reject.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved, level = weights - weights.mean(axis=0), bias - bias.mean()
         width = np.abs(moved).max(axis=0, initial=0.0)
-        width[(width == 0) | ~np.isfinite(width)] = 1.0
         height = float(np.abs(level).max(initial=0.0))
-        height = height if height > 0 and np.isfinite(height) else 1.0
-        return cls(moved / width, level / height, height / width)
+        if not (np.isfinite(width).all() and np.isfinite(height)):
+            return cls(np.zeros_like(weights), np.zeros_like(bias), np.ones(weights.shape[1]))
+        width[width < TINY] = 1.0
+        height = height if height >= TINY else 1.0
+        with np.errstate(over="ignore", under="ignore"):
+            slope = np.clip(height / width, TINY, 1 / TINY)
+        return cls(moved / width, level / height, slope)
+
+    def point(self, scaled: FloatArray) -> FloatArray:
+        """The point that a scaled point stands for; infinite where it overflows."""
+        with np.errstate(over="ignore"):
+            return np.asarray(scaled * self.slope)
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ def upper_hull(scaling: Scaling) -> HullProposal | None:
         inside = side[:, corner] < count
         np.add.at(rays, side[inside, corner], outward[inside])
     points = sums[vertices] / hits[vertices, None] + rays[vertices]
-    witnesses = {int(k): point * scaling.slope for k, point in zip(vertices, points, strict=True)}
+    witnesses = {int(k): scaling.point(point) for k, point in zip(vertices, points, strict=True)}
 
     rest = np.setdiff1d(np.arange(count), vertices)
     # The facet above w is the lowest upper plane there: min_f (−dual_f·w + level_f).
@@ -133,7 +146,7 @@ class DominanceProgram:
         costs = np.concatenate([bias, np.zeros(len(ends)), np.full(2 * self.dimension, -FAR)])
         for j, (coordinate, sign, end) in enumerate(ends, start=self.count):
             matrix[coordinate, j] = sign
-            costs[j] = -sign * end / scaling.slope[coordinate]
+            costs[j] = -sign * float(np.clip(end / scaling.slope[coordinate], -FAR, FAR))
         for i in range(self.dimension):
             matrix[i, self.real + 2 * i] = 1.0
             matrix[i, self.real + 2 * i + 1] = -1.0
@@ -174,7 +187,7 @@ class DominanceProgram:
         proposal = None
         if finished:
             level = -solver.getInfo().objective_function_value
-            point = np.array(solver.getSolution().row_dual[: self.dimension]) * self.scaling.slope
+            point = self.scaling.point(np.array(solver.getSolution().row_dual[: self.dimension]))
             basic: IntArray = np.asarray(solver.getBasicVariables()[1], dtype=np.int64)
             columns = [int(j) for j in basic if 0 <= j < self.real]
             proposal = LinearProposal(float(self.scaling.bias[k] - level), point, columns)

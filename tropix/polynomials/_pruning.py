@@ -177,17 +177,21 @@ def _independent_coordinates(rows: Rationals) -> list[int]:
     if count == 0:
         return []
     differences = exponents - exponents[:1]
-    if count > dimension > 0 and _full_rank(differences, dimension):
+    if count > dimension > 0 and _full_rank(exponents, differences, dimension):
         return list(range(dimension))
     reduced, _, rank = differences._flint().rref()
     return [next(j for j in range(dimension) if reduced[i, j] != 0) for i in range(rank)]
 
 
-def _full_rank(differences: Rationals, dimension: int) -> bool:
+def _full_rank(exponents: Rationals, differences: Rationals, dimension: int) -> bool:
     """Whether d rows, chosen in floating point, have a nonzero determinant (exactly)."""
     from scipy.linalg import qr
 
-    floats = differences.floats()
+    images = exponents.floats()
+    with np.errstate(over="ignore"):
+        floats = images - images[0]
+    if not np.isfinite(floats).all():
+        return False
     _, pivots = qr(floats.T, mode="r", pivoting=True)
     return bool(differences[pivots[:dimension]]._flint().det() != 0)
 

@@ -85,18 +85,22 @@ def compile_command(
         agreement: Agreement | str = _check(imported, circuit, artefact, rows, points, seed)
     except TropixError as error:
         agreement = str(error)
-    if target is not None and form is not None:
-        write_atomically(target, render(artefact, form))
-    if plot is not None:
-        _draw(artefact, plot)
+    picture = None if plot is None else _draw(artefact, plot.suffix[1:])
+    violated = not isinstance(agreement, str) and not agreement.holds
+    if not violated:
+        if target is not None and form is not None:
+            write_atomically(target, render(artefact, form))
+        if plot is not None and picture is not None:
+            write_atomically(plot, picture)
     if as_json:
-        typer.echo(json.dumps(_report(imported, lowerings, domain, agreement, target)))
+        typer.echo(json.dumps(_report(imported, lowerings, domain, agreement, None if violated else target)))
     elif form is not None and target is None:
         typer.echo(render(artefact, form))
         print(_line(agreement), file=sys.stderr)
     else:
-        _print(lowerings, agreement, target)
-    if not isinstance(agreement, str) and not agreement.holds:
+        _print(lowerings, agreement, None if violated else target)
+    if violated:
+        print("tropix: nothing is written, because the check failed", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -115,7 +119,7 @@ def _check(
 ) -> Agreement:
     from tropixc.agreement import check_agreement, sample_points
 
-    single = imported.unit_roundoff > 2.0**-53
+    single = imported.input_type == "float32"
     chosen = sample_points(circuit.input_size, artefact.box, rows, points, seed, single)
     return check_agreement(imported, circuit, artefact.polynomials, artefact.outputs, chosen)
 
@@ -132,21 +136,19 @@ def render(artefact: Artefact, form: Format) -> str:
     return "\n".join(write(polynomial) for polynomial in artefact.polynomials)
 
 
-def _draw(artefact: Artefact, target: Path) -> None:
-    """Draw the first polynomial, and only then write the file."""
+def _draw(artefact: Artefact, form: str) -> bytes:
+    """A picture of the first polynomial."""
     import io
 
     from matplotlib.figure import Figure
-
-    from tropixc.lowerings import write_atomically
 
     box = artefact.box if artefact.box is not None and artefact.box.bounded else (-1.0, 1.0)
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = artefact.polynomials[0].plot(box, figure.subplots())
     axes.set_title(f"output {artefact.outputs[0]}: {len(artefact.polynomials[0])} monomials")
     stream = io.BytesIO()
-    figure.savefig(stream, format=target.suffix[1:], dpi=150)
-    write_atomically(target, stream.getvalue())
+    figure.savefig(stream, format=form, dpi=150)
+    return stream.getvalue()
 
 
 def _line(agreement: Agreement | str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
@@ -25,7 +26,7 @@ class ImportedModel:
     """A model file and the circuit that mirrors it node by node, before any pass.
 
     ``input_shape`` is the declared shape without a batch axis; ``batch`` is None where it is symbolic, its fixed
-    length 1, or 0 where the input has no batch axis; ``unit_roundoff`` is that of the model's precision;
+    length 1, or 0 where the input has no batch axis; ``unit_roundoff`` is that of the coarsest precision in the model;
     ``notes`` say where the circuit and the stored graph differ in real arithmetic, and by how much.
     """
 
@@ -36,6 +37,7 @@ class ImportedModel:
     output_name: str
     input_shape: tuple[int, ...]
     batch: int | None
+    input_type: Literal["float32", "float64"]
     unit_roundoff: float
     opset: int
     notes: tuple[str, ...] = ()
@@ -90,7 +92,8 @@ class _Importer:
             output_name=name,
             input_shape=shape,
             batch=batch,
-            unit_roundoff=self.unit_roundoff,
+            input_type="float32" if self.unit_roundoff > 2.0**-53 else "float64",
+            unit_roundoff=2.0**-24 if self._casts_to_single() else self.unit_roundoff,
             opset=self.opset,
             notes=tuple(self.notes),
         )
@@ -137,6 +140,10 @@ class _Importer:
         if len(names) != 1:
             raise InvalidInput(f"the model has outputs {', '.join(map(repr, names))}: name one of them")
         return str(names[0])
+
+    def _casts_to_single(self) -> bool:
+        casts = [node for node in self.model.graph.node if node.op_type == "Cast"]
+        return any(a.name == "to" and a.i == TensorProto.FLOAT for node in casts for a in node.attribute)
 
     def _visit(self, node: NodeProto) -> None:
         missing = [name for name in node.input if name and name not in self.values]
