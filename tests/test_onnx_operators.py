@@ -246,7 +246,7 @@ REFUSED = {
     "wrong-width": ([node("MatMul", "x w")], {"w": W}, "columns"),
     "reshape": ([node("Reshape", "x s")], {"s": np.array([3, 3])}, "does not reshape"),
     "axis": ([node("Softmax", "x", axis=5)], {}, "axis 5"),
-    "int-cast": ([node("Cast", "x", "i", to=7), node("Cast", "i", to=11)], {}, "non-real"),
+    "int-cast": ([node("Cast", "x", "i", to=7), node("Cast", "i", to=11)], {}, "float32 or float64"),
     "constant-output": ([node("Constant", "", "y", value_float=2.0)], {}, "constant"),
     "unfit": ([node("Add", "x c")], {"c": np.ones(3)}, "do not broadcast"),
     "compare": ([node("Greater", "x c", "g"), node("Relu", "g")], {"c": 1.0}, "comparison"),
