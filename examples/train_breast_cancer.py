@@ -7,11 +7,9 @@ Needs the extras ``torch`` and ``sklearn``. Prints the accuracy on the held-out 
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import torch
 from datasets import breast_cancer
+from exporting import run
 
 
 class ReluClassifier(torch.nn.Module):
@@ -40,24 +38,5 @@ def train() -> tuple[ReluClassifier, float]:
         return model, float((model(test_x).argmax(1) == test_y).float().mean())
 
 
-def main(target: Path) -> float:
-    model, accuracy = train()
-    batch = torch.export.Dim("batch")
-    torch.onnx.export(
-        model,
-        (torch.zeros(2, 30),),
-        target,
-        input_names=["measurements"],
-        output_names=["logits"],
-        dynamic_shapes=({0: batch},),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    print(f"breast cancer: accuracy {accuracy:.4f}")
-    return accuracy
-
-
 if __name__ == "__main__":
-    default = Path(__file__).parent / "models" / "breast_cancer_relu.onnx"
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default)
+    run("breast_cancer_relu", train, 30, ("measurements", "logits"))

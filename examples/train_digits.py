@@ -7,11 +7,9 @@ Needs the extras ``torch`` and ``sklearn``. Prints the accuracy on the held-out 
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import torch
 from datasets import digits
+from exporting import run
 
 PIECES = 4
 HEAT = 16.0  # 1/eps, a power of two: scaling by it is exact
@@ -39,24 +37,5 @@ def train() -> tuple[LogSumExpClassifier, float]:
         return model, float((model(test_x).argmax(1) == test_y).float().mean())
 
 
-def main(target: Path) -> float:
-    model, accuracy = train()
-    batch = torch.export.Dim("batch")
-    torch.onnx.export(
-        model,
-        (torch.zeros(2, 64),),
-        target,
-        input_names=["pixels"],
-        output_names=["logits"],
-        dynamic_shapes=({0: batch},),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    print(f"digits: accuracy {accuracy:.4f}")
-    return accuracy
-
-
 if __name__ == "__main__":
-    default = Path(__file__).parent / "models" / "digits_lse.onnx"
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default)
+    run("digits_lse", train, 64, ("pixels", "logits"))

@@ -8,11 +8,9 @@ Needs the extras ``torch`` and ``sklearn``. Prints the accuracy on the held-out 
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import torch
 from datasets import iris_petals
+from exporting import run
 
 WIDTHS = (8, 6)
 HEAT = 16.0  # 1/eps
@@ -54,24 +52,5 @@ def train() -> tuple[InputConvexNetwork, float]:
         return model, float(((model(test_x)[:, 0] < 0) == (test_y == 1)).float().mean())
 
 
-def main(target: Path) -> float:
-    model, accuracy = train()
-    batch = torch.export.Dim("batch")
-    torch.onnx.export(
-        model,
-        (torch.zeros(2, 2),),
-        target,
-        input_names=["petals"],
-        output_names=["score"],
-        dynamic_shapes=({0: batch},),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    print(f"iris: accuracy {accuracy:.4f}")
-    return accuracy
-
-
 if __name__ == "__main__":
-    default = Path(__file__).parent / "models" / "iris_icnn.onnx"
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default)
+    run("iris_icnn", train, 2, ("petals", "score"))

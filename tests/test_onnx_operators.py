@@ -43,6 +43,15 @@ def axes(values: list[int]) -> dict[str, Any]:
 
 THREE = ("batch", 2, 3)
 CASES = {
+    "pieces-as-rows": Case(
+        [
+            node("Reshape", "x s", "r"),
+            node("ReduceLogSumExp", "r axes", "l", keepdims=0),
+            node("Reshape", "l t"),
+        ],
+        {"s": np.array([-1, 2], dtype=np.int64), "t": np.array([-1, 2], dtype=np.int64), **axes([1])},
+        (18, 20),
+    ),
     "gemm": Case([node("Gemm", "x w b", transB=1)], {"w": W, "b": B}, (7, 9, 13, 20)),
     "gemm-scaled": Case([node("Gemm", "x w b", alpha=0.3, beta=0.7)], {"w": V, "b": B}, (9, 20)),
     "gemm-scalar-bias": Case([node("Gemm", "x w b")], {"w": V, "b": 0.5}, (11, 20)),
@@ -51,7 +60,8 @@ CASES = {
     "matmul-3d": Case([node("MatMul", "x w")], {"w": rng.normal(size=(3, 5))}, shape=THREE),
     "add": Case([node("Add", "x c")], {"c": ROW}, (7, 20)),
     "add-left": Case([node("Add", "c x")], {"c": ROW}),
-    "add-broadcast": Case([node("Add", "x c")], {"c": rng.normal(size=(5, 1, 3))}, shape=THREE),
+    "add-broadcast": Case([node("Add", "x c")], {"c": rng.normal(size=(1, 2, 1))}, shape=THREE),
+    "grow-features": Case([node("Mul", "x c")], {"c": rng.normal(size=(5,))}, shape=("batch", 1)),
     "add-two": Case([node("Relu", "x", "r"), node("Add", "x r")]),
     "add-itself": Case([node("Add", "x x")]),
     "sub": Case([node("Sub", "x c")], {"c": ROW}),
@@ -72,7 +82,7 @@ CASES = {
     "softplus": Case([node("Softplus", "x")], opsets=(7, 20), single=True),
     "max": Case([node("Neg", "x", "n"), node("Max", "x n c")], {"c": ROW}, (8, 13, 20)),
     "max-one": Case([node("Max", "x")]),
-    "max-broadcast": Case([node("Max", "x c")], {"c": rng.normal(size=(4, 1, 3))}, shape=THREE),
+    "max-broadcast": Case([node("Max", "x c")], {"c": rng.normal(size=(1, 2, 1))}, shape=THREE),
     "reduce-max": Case([node("ReduceMax", "x axes", keepdims=0)], axes([1, 2]), (18, 20), THREE),
     "reduce-max-old": Case([node("ReduceMax", "x", axes=[1], keepdims=0)], opsets=(7, 13, 17), shape=THREE),
     "reduce-lse": Case([node("ReduceLogSumExp", "x axes", keepdims=0)], axes([-1]), (18, 20), THREE),
@@ -179,7 +189,7 @@ def test_agrees_with_onnxruntime(name: str, dtype: type, tmp_path: Path) -> None
             points = rng.normal(size=(1, 4)).astype(dtype)
             expected = run(path, points[0]).reshape(1, -1)
         else:
-            points = rng.normal(size=(1 if "broadcast" in name else 7, *sizes)).astype(dtype)
+            points = rng.normal(size=(7, *sizes)).astype(dtype)
             expected = run(path, points)
         flat = points.reshape(len(points), -1).astype(np.float64)
         imported = import_onnx(path)
@@ -249,6 +259,10 @@ REFUSED = {
     "int-cast": ([node("Cast", "x", "i", to=7), node("Cast", "i", to=11)], {}, "float32 or float64"),
     "constant-output": ([node("Constant", "", "y", value_float=2.0)], {}, "constant"),
     "unfit": ([node("Add", "x c")], {"c": np.ones(3)}, "do not broadcast"),
+    "transpose-batch": ([node("Transpose", "x")], {}, "moves the batch axis"),
+    "unsqueeze-batch": ([node("Unsqueeze", "x axes")], axes([0]), "before the batch axis"),
+    "broadcast-batch": ([node("Add", "x c")], {"c": np.ones((3, 4))}, "batch axis must stay in front"),
+    "broadcast-rank": ([node("Max", "x c")], {"c": np.ones((3, 1, 4))}, "batch axis must stay in front"),
     "compare": ([node("Greater", "x c", "g"), node("Relu", "g")], {"c": 1.0}, "comparison"),
 }
 

@@ -14,8 +14,6 @@ from tropix.errors import TropixError, Unsupported
 from tropix.polynomials import TropicalPolynomial
 from tropixc.frontends.onnx import ImportedModel
 
-DEFAULT_POINTS = 1000
-
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
@@ -72,11 +70,9 @@ def run_onnx(model: ImportedModel, points: FloatArray) -> FloatArray:
     try:
         session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
         inputs = points.astype(model.input_type).reshape(len(points), *model.input_shape)
-        if model.batch is None:
-            results = session.run([model.output_name], {model.input_name: inputs})[0]
-        else:
-            rows = inputs[:, None] if model.batch == 1 else inputs
-            results = np.stack([session.run([model.output_name], {model.input_name: row})[0] for row in rows])
+        batches = [inputs] if model.batch is None else inputs[:, None] if model.batch == 1 else inputs
+        parts = [session.run([model.output_name], {model.input_name: batch})[0] for batch in batches]
+        results = np.concatenate([np.ravel(part) for part in parts])
     except Exception as error:
         raise Unsupported(f"onnxruntime could not run {model.path}: {' '.join(str(error).split())[:200]}") from None
     return np.asarray(results, dtype=np.float64).reshape(len(points), -1)

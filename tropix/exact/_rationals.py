@@ -11,7 +11,7 @@ import flint
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import FloatArray, IntArray, ObjectArray, frozen
+from tropix.arrays import FloatArray, ObjectArray, frozen
 from tropix.errors import InvalidInput
 
 MAX_BITS = 1 << 16
@@ -145,11 +145,6 @@ class Rationals:
         image = Rationals.of(self.floats())
         left, right, _ = _common(self, image)
         return np.asarray(left == right, dtype=np.bool_)
-
-    def signs(self) -> IntArray:
-        """The sign −1, 0 or 1 of each number."""
-        flat = self.numerators.ravel()
-        return np.array([(v > 0) - (v < 0) for v in flat], dtype=np.int64).reshape(self.shape)
 
     def equals(self, other: Rationals) -> bool:
         """Whether both arrays have the same shape and the same numbers."""

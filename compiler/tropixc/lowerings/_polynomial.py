@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from tropix.arrays import IntArray
 from tropix.boxes import Box, BoxLike
-from tropix.circuits import Affine, Circuit, Curvature, Gibbs, Input, LogSumExp, Matrix, Product
+from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial
@@ -183,8 +183,3 @@ def _signed(rows: Rationals, sign: int) -> Rationals:
 
 def _exact_matrix(matrix: Matrix) -> Rationals:
     return Rationals.of(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
-
-
-def is_compilable(circuit: Circuit) -> bool:
-    """Whether every output is convex by the signs of its weights, so that it has a tropical polynomial."""
-    return circuit.curvature() in (Curvature.AFFINE, Curvature.CONVEX)

@@ -12,9 +12,10 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helpe
 
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
+from tropixc.frontends.onnx._call import Call
 from tropixc.frontends.onnx._file import MAX_ELEMENTS, describe, opset, read_model
 from tropixc.frontends.onnx._folding import FOLDABLE, fold
-from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS, Call
+from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS
 from tropixc.frontends.onnx._values import Constant, Exponential, Value, contiguous, ordinary, whole
 
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}

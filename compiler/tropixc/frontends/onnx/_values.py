@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from tropix.arrays import FloatArray, IntArray
-from tropix.circuits import CircuitBuilder, Matrix, uniform_segments
+from tropix.circuits import CircuitBuilder, Gibbs, Matrix, uniform_segments
 from tropix.errors import Unsupported
 
 Constant: TypeAlias = npt.NDArray[Any]
@@ -151,6 +151,16 @@ def reduce_axes(
     source = contiguous(builder, ordered, f"{name}/order")
     segments = uniform_segments(int(np.prod(shape)), ordered.shape[-1])
     return whole(builder, builder.log_sum_exp(source, eps, segments, name), shape)
+
+
+def gibbs(builder: CircuitBuilder, logits: Tensor, axes: tuple[int, ...], name: str) -> Tensor:
+    """Softmax over axes, at temperature 1."""
+    ordered, _ = reduction(logits, axes, True)
+    source = contiguous(builder, ordered, f"{name}/order")
+    position = builder.add(Gibbs(source, 1.0, uniform_segments(*ordered.shape)), name)
+    order = [*(axis for axis in range(len(logits.shape)) if axis not in axes), *axes]
+    moved = np.arange(logits.index.size).reshape([logits.shape[axis] for axis in order])
+    return Tensor(position, moved.transpose(np.argsort(order)))
 
 
 def reduction(tensor: Tensor, axes: tuple[int, ...], keepdims: bool) -> tuple[Tensor, tuple[int, ...]]:
