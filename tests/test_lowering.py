@@ -114,6 +114,19 @@ def test_expansions_that_explode_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         tropixc.compile(input_convex(0))
 
 
+def test_progress_is_reported_and_can_end_the_work() -> None:
+    formed: list[int] = []
+    lowering = lower_to_polynomial(input_convex(0), 0, progress=formed.append)
+    assert formed == sorted(formed)
+    assert formed[-1] == lowering.expanded
+
+    def stop(formed: int) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        lower_to_polynomial(input_convex(0), 0, progress=stop)
+
+
 def test_affine_models_have_one_monomial() -> None:
     polynomial = tropixc.compile(tropixc.from_arrays([([[2.0, 3.0]], [1.0], None)]))
     assert isinstance(polynomial, TropicalPolynomial)

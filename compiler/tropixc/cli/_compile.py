@@ -110,8 +110,16 @@ def _lower(circuit: Circuit, outputs: list[int], domain: Box | None) -> list[Pol
     from tropixc.lowerings import lower_to_polynomial
 
     with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        steps = progress.track(outputs, description="compiling outputs")
-        return [lower_to_polynomial(circuit, k, domain) for k in steps]
+        task = progress.add_task("compiling", total=len(outputs))
+        lowerings = []
+        for k in outputs:
+
+            def report(formed: int, k: int = k) -> None:
+                progress.update(task, description=f"output {k}: {formed} monomials formed")
+
+            lowerings.append(lower_to_polynomial(circuit, k, domain, progress=report))
+            progress.advance(task)
+    return lowerings
 
 
 def _check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,6 +16,8 @@ from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Pr
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial
+
+Progress = Callable[[int], None]
 
 MAX_PRODUCT = 2_000_000
 """Largest number of monomials that one tropical product may form before it is pruned."""
@@ -53,18 +56,21 @@ class PolynomialLowering:
         return patterns
 
 
-def lower_to_polynomial(circuit: Circuit, output: int, box: BoxLike | None = None) -> PolynomialLowering:
+def lower_to_polynomial(
+    circuit: Circuit, output: int, box: BoxLike | None = None, *, progress: Progress | None = None
+) -> PolynomialLowering:
     """The tropical limit of one output as a tropical polynomial, exact in every digit.
 
     Every float weight is taken as the rational number it is; sums and products are rational; after each tropical
-    sum and product dominated monomials are pruned exactly, on the box if one is given.
+    sum and product dominated monomials are pruned exactly, on the box if one is given. ``progress(formed)`` is called
+    after each of them with the number of monomials formed so far; what it raises ends the work.
     Raises `Unsupported` if the output is not convex by the signs of its weights, or the expansion grows too large.
     """
     if not 0 <= output < circuit.output_size:
         raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
     domain = None if box is None else Box.of(box, circuit.input_size)
     _require_convex(circuit, output)
-    expansion = _Expansion(circuit, domain)
+    expansion = _Expansion(circuit, domain, progress)
     polynomial = expansion.component(circuit.output, output, 1)
     if domain is not None:
         polynomial = polynomial.prune(domain)
@@ -98,10 +104,11 @@ def _require_convex(circuit: Circuit, output: int) -> None:
 class _Expansion:
     """Components of nodes as polynomials of ±v, computed once each."""
 
-    def __init__(self, circuit: Circuit, box: Box | None) -> None:
+    def __init__(self, circuit: Circuit, box: Box | None, progress: Progress | None) -> None:
         self.circuit = circuit
         self.box = box
         self.formed = 0
+        self.progress = progress
         self._components: dict[tuple[int, int, int], TropicalPolynomial] = {}
         self._affine: dict[int, Rationals | None] = {}
 
@@ -143,7 +150,7 @@ class _Expansion:
         assert isinstance(node, LogSumExp)
         start, stop = int(node.segments[index]), int(node.segments[index + 1])
         parts = [self.component(node.source, j, sign) for j in range(start, stop)]
-        self.formed += sum(len(part) for part in parts)
+        self._count(sum(len(part) for part in parts))
         joined = TropicalPolynomial.from_rationals(Rationals.concatenate([part.exact for part in parts]))
         return joined.prune(self.box)
 
@@ -165,6 +172,11 @@ class _Expansion:
             total = self._product(total, factor)
         return total
 
+    def _count(self, formed: int) -> None:
+        self.formed += formed
+        if self.progress is not None:
+            self.progress(self.formed)
+
     def _product(self, left: TropicalPolynomial, right: TropicalPolynomial) -> TropicalPolynomial:
         size = len(left) * len(right)
         if size > MAX_PRODUCT:
@@ -172,7 +184,7 @@ class _Expansion:
                 f"the expansion needs a product of {len(left)} and {len(right)} monomials, more than {MAX_PRODUCT}: "
                 "compile on a smaller box, or an earlier layer"
             )
-        self.formed += size
+        self._count(size)
         product = left * right
         return product if min(len(left), len(right)) <= 1 else product.prune(self.box)
 
