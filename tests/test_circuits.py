@@ -320,3 +320,14 @@ def test_from_arrays_against_numpy() -> None:
     v = v @ w[3].T + b[3]
     v = 0.2 * np.logaddexp.reduce(((v @ w[4].T + b[4]) / 0.2).reshape(20, 2, 3), axis=2)
     np.testing.assert_allclose(circuit(x), v, rtol=1e-12)
+
+
+def test_lipschitz_bounds_survive_cancellation() -> None:
+    # 1/3·(3x) + (−1)·x is −2^-54·x in exact arithmetic, since 1/3 is rounded; in float64 it vanishes.
+    builder = CircuitBuilder(1)
+    third = builder.affine([(0, [[3.0]])], [0.0])
+    circuit = builder.build(builder.affine([(third, [[1 / 3]]), (0, [[-1.0]])], [0.0]))
+    exact = abs(circuit.exact(Rationals.of([[1.0]])).fractions()[0, 0])
+    assert exact > 0
+    assert circuit.lipschitz(2)[0] >= exact
+    assert circuit.lipschitz(2)[0] < 1e-14

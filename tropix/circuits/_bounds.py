@@ -70,30 +70,31 @@ def deviations(circuit: Circuit) -> tuple[Deviation, ...]:
 def lipschitz(circuit: Circuit, p: float) -> FloatArray:
     """Upper bounds of the output components' Lipschitz constants in ‖·‖_p.
 
-    Nodes that are affine in x carry their Jacobian; a row of norm ‖g‖_q is exact. Otherwise Σ |a_i| L_i through
-    affine nodes, the maximum over a segment through ⊕_ε, and max_j,l (L_j + L_l)/(4ε)·… ≤ max L/(2ε) through Gibbs.
+    Nodes that are affine in x carry their Jacobian, whose rows have the constants ‖g‖_q. Otherwise Σ |a_i| L_i through
+    affine nodes, the maximum over a segment through ⊕_ε, and L/(2ε), L that maximum, through Gibbs weights.
     """
-    jacobians: list[FloatArray | None] = []
+    jacobians: list[_Jacobian | None] = []
     constants: list[FloatArray] = []
     for node in circuit.nodes:
-        jacobian: FloatArray | None = None
+        jacobian: _Jacobian | None = None
         if isinstance(node, Input):
-            jacobian = np.eye(node.size)
+            jacobian = _Jacobian(np.eye(node.size), np.zeros((node.size, node.size)))
+            constants.append(jacobian.norms(p))
         elif isinstance(node, Affine):
-            linear = np.zeros((node.size, circuit.input_size))
-            rest = np.zeros(node.size)
-            affine = True
+            linear = _Jacobian(np.zeros((node.size, circuit.input_size)), np.zeros((node.size, circuit.input_size)))
+            rest, affine = np.zeros(node.size), True
             for term in node.terms:
                 source = jacobians[term.source]
-                if source is None:
-                    affine = False
-                    positive, negative = _parts(term.matrix)
-                    rest = rest + _times(positive, constants[term.source]) + _times(negative, constants[term.source])
-                else:
-                    linear += term.matrix @ source
+                if source is not None:
+                    linear = linear.plus(term.matrix, source)
+                    continue
+                affine = False
+                positive, negative = _parts(term.matrix)
+                for part in (positive, negative):
+                    rest = rest + _times(part, constants[term.source])
             jacobian = linear if affine else None
-            terms = sum(term.matrix.shape[1] for term in node.terms) + circuit.input_size
-            constants.append(_up(dual_norms(linear, p) + rest, 4 * terms + 16))
+            terms = sum(term.matrix.shape[1] for term in node.terms)
+            constants.append(_up(linear.norms(p) + rest, terms))
         elif isinstance(node, LogSumExp):
             constants.append(np.maximum.reduceat(constants[node.source], node.segments[:-1]))
         elif isinstance(node, Gibbs):
@@ -105,9 +106,27 @@ def lipschitz(circuit: Circuit, p: float) -> FloatArray:
             both = constants[node.left] + constants[node.right]
             constants.append(np.where(both > 0, np.inf, 0.0))
         jacobians.append(jacobian)
-        if isinstance(node, Input):
-            constants.append(dual_norms(np.eye(node.size), p))
     return constants[circuit.output]
+
+
+@dataclass(frozen=True, eq=False)
+class _Jacobian:
+    """A Jacobian in float64 and an entrywise bound on its rounding error."""
+
+    value: FloatArray
+    error: FloatArray
+
+    def plus(self, matrix: Matrix, inner: _Jacobian) -> _Jacobian:
+        """The sum of itself and matrix·inner."""
+        positive, negative = _parts(matrix)
+        absolute = positive + negative
+        size = np.abs(self.value) + absolute @ (np.abs(inner.value) + inner.error)
+        error = self.error + absolute @ inner.error + size * ((matrix.shape[1] + 4) * 2 * UNIT)
+        return _Jacobian(self.value + matrix @ inner.value, error)
+
+    def norms(self, p: float) -> FloatArray:
+        """Upper bounds of the rows' dual norms."""
+        return _up(dual_norms(np.abs(self.value) + self.error, p), 2 * self.value.shape[1] + 16)
 
 
 def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatArray:
