@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from onnx_models import model, run, save
 
 import tropixc
 from tropix import FormatError, TropixError, Unsupported
+from tropix.exact import Rationals
 from tropixc.frontends.onnx import SUPPORTED_OPERATORS, import_onnx
 from tropixc.frontends.onnx._operators import RULES
 
@@ -224,6 +226,63 @@ def test_softplus_with_a_threshold_is_softplus(tmp_path: Path) -> None:
     assert tropixc.optimize(imported.circuit).temperatures == (0.25,)
 
 
+def test_a_softplus_with_two_different_betas_is_refused(tmp_path: Path) -> None:
+    nodes = thresholded(4.0, 20.0)
+    nodes[2] = node("Div", "s other", "p")
+    constants = {"beta": 1.0, "other": 1.0000005, "threshold": 20.0}
+    path = save(model(nodes, constants, dtype=np.float32), tmp_path / "m.onnx")
+    with pytest.raises(Unsupported, match="only softplus with a threshold"):
+        import_onnx(path)
+
+
+ROWS_MAY_MIX = {
+    "reduce-all": ([node("ReduceMax", "x", keepdims=0)], {}),
+    "squeeze": ([node("Squeeze", "x", "s"), node("Relu", "s")], {}),
+    "transpose": ([node("Transpose", "x", "t"), node("ReduceMax", "t axes")], axes([0])),
+    "flatten": ([node("Reshape", "x s", "r"), node("Gemm", "r w")], {"s": np.array([2, 2]), "w": np.ones((2, 1))}),
+    "shape": (
+        [node("Shape", "x", "s"), node("Cast", "s", "n", to=11), node("ReduceSum", "n", "k"), node("Mul", "x k")],
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS_MAY_MIX)
+def test_a_fixed_batch_of_one_is_an_axis_like_any_other(name: str, tmp_path: Path) -> None:
+    nodes, constants = ROWS_MAY_MIX[name]
+    path = save(model(nodes, constants, shape=(1, 4)), tmp_path / "m.onnx")
+    points = rng.normal(size=(1, 4))
+    np.testing.assert_allclose(import_onnx(path).circuit(points), run(path, points), rtol=1e-13)
+
+
+def test_parts_of_shapes(tmp_path: Path) -> None:
+    nodes = [node("Shape", "x", "s", start=1), node("Concat", "b s", "t", axis=0), node("Reshape", "x t")]
+    path = save(model(nodes, {"b": np.array([-1])}, shape=THREE), tmp_path / "m.onnx")
+    assert import_onnx(path).circuit.output_size == 6
+
+
+def test_rounded_constants_are_noted(tmp_path: Path) -> None:
+    noted = {
+        "reciprocal": ([node("Div", "x c")], {"c": 3.0}),
+        "mean": ([node("ReduceMean", "x axes")], axes([1, 2])),
+        "logarithm": ([node("Exp", "x", "e"), node("Mul", "e c", "s"), node("Log", "s")], {"c": 3.0}),
+    }
+    for word, (nodes, constants) in noted.items():
+        shape = THREE if word == "mean" else ("batch", 4)
+        notes = import_onnx(save(model(nodes, constants, shape=shape), tmp_path / "m.onnx")).notes
+        assert len(notes) == 1, word
+        assert "rounded" in notes[0] or "nearest" in notes[0]
+    for nodes, constants in (
+        ([node("Div", "x c")], {"c": -4.0}),
+        ([node("Gemm", "x w c", beta=0.1, alpha=0.3)], {"w": W.T, "c": B}),
+        ([node("Sum", "x c d")], {"c": 0.1, "d": 0.2}),
+    ):
+        imported = import_onnx(save(model(nodes, constants), tmp_path / "m.onnx"))
+        assert imported.notes == ()
+    exact = imported.circuit.exact(Rationals.of([[1.0] * 4])).fractions()[0, 0]
+    assert exact == 1 + Fraction(0.1) + Fraction(0.2)
+
+
 @pytest.mark.parametrize(
     ("dtype", "threshold", "same"), [(np.float64, 20.0, True), (np.float32, 3.0, True), (np.float32, 20.0, False)]
 )
@@ -254,15 +313,53 @@ REFUSED = {
     "nan": ([node("Add", "x c")], {"c": [np.nan]}, "NaN"),
     "infinite": ([node("Add", "x c")], {"c": [np.inf]}, "infinity"),
     "wrong-width": ([node("MatMul", "x w")], {"w": W}, "columns"),
-    "reshape": ([node("Reshape", "x s")], {"s": np.array([3, 3])}, "does not reshape"),
+    "reshape": ([node("Reshape", "x s")], {"s": np.array([-1, 3])}, "does not reshape"),
     "axis": ([node("Softmax", "x", axis=5)], {}, "axis 5"),
     "int-cast": ([node("Cast", "x", "i", to=7), node("Cast", "i", to=11)], {}, "float32 or float64"),
     "constant-output": ([node("Constant", "", "y", value_float=2.0)], {}, "constant"),
     "unfit": ([node("Add", "x c")], {"c": np.ones(3)}, "do not broadcast"),
     "transpose-batch": ([node("Transpose", "x")], {}, "moves the batch axis"),
     "unsqueeze-batch": ([node("Unsqueeze", "x axes")], axes([0]), "before the batch axis"),
-    "broadcast-batch": ([node("Add", "x c")], {"c": np.ones((3, 4))}, "batch axis must stay in front"),
-    "broadcast-rank": ([node("Max", "x c")], {"c": np.ones((3, 1, 4))}, "batch axis must stay in front"),
+    "broadcast-batch": ([node("Add", "x c")], {"c": np.ones((3, 4))}, "along the batch axis"),
+    "broadcast-rank": ([node("Max", "x c")], {"c": np.ones((3, 1, 4))}, "along the batch axis"),
+    "reshape-fixed": ([node("Reshape", "x s")], {"s": np.array([1, -1])}, "fixes or moves the batch axis"),
+    "reshape-rows": ([node("Reshape", "x s")], {"s": np.array([4, -1])}, "fixes or moves the batch axis"),
+    "reshape-minus-two": ([node("Reshape", "x s")], {"s": np.array([-1, -2])}, "must be positive"),
+    "flatten-batch": ([node("Flatten", "x", axis=0)], {}, "batch axis"),
+    "squeeze-all": ([node("Squeeze", "x")], {}, "name the axes"),
+    "batch-size": (
+        [node("Shape", "x", "s"), node("Gather", "s i", "n"), node("Cast", "n", "m", to=11), node("Mul", "x m")],
+        {"i": np.array(0)},
+        "computes with the batch size",
+    ),
+    "keepdims": ([node("ReduceMax", "x axes", "m", keepdims=0), node("Sub", "x m")], axes([1]), "along the batch axis"),
+    "vector": (
+        [node("ReduceMax", "x axes", "m", keepdims=0), node("MatMul", "m w")],
+        {**axes([1]), "w": np.ones((1, 2))},
+        "contracts the batch axis",
+    ),
+    "axes-twice": ([node("ReduceMax", "x axes")], axes([1, -1]), "named twice"),
+    "float-axes": ([node("ReduceMax", "x axes")], {"axes": [1.0]}, "expected integers|not a valid"),
+    "bias": ([node("Gemm", "x w c")], {"w": W.T, "c": np.ones((5, 6))}, "bias"),
+    "no-elements": ([node("MatMul", "x w")], {"w": np.ones((4, 0))}, "holds nothing"),
+    "tiny-divisor": ([node("Div", "x c")], {"c": 1e-310}, "too small"),
+    "other-softplus": (
+        [node("Relu", "x", "r"), node("Softplus", "r", "s"), node("Greater", "x c", "g"), node("Where", "g x s")],
+        {"c": 20.0},
+        "only softplus with a threshold",
+    ),
+    "foreign-sum": (
+        [
+            node("Exp", "x", "e"),
+            node("Neg", "x", "n"),
+            node("Exp", "n", "f"),
+            node("ReduceSum", "f axes", "s"),
+            node("Div", "e s", "q"),
+            node("Relu", "q"),
+        ],
+        axes([1]),
+        "uses exp",
+    ),
     "compare": ([node("Greater", "x c", "g"), node("Relu", "g")], {"c": 1.0}, "comparison"),
 }
 

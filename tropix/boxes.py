@@ -93,7 +93,8 @@ class Box:
         """Draw points uniformly; an unbounded interval is cut to length 2 at its finite end (or [−1, 1])."""
         lower = np.where(np.isfinite(self.lower), self.lower, np.where(np.isfinite(self.upper), self.upper - 2, -1))
         upper = np.where(np.isfinite(self.upper), self.upper, lower + 2)
-        return np.asarray(np.clip(rng.uniform(size=(count, self.dimension)) * (upper - lower) + lower, lower, upper))
+        share = rng.uniform(size=(count, self.dimension))
+        return np.asarray(np.clip(lower * (1 - share) + upper * share, lower, upper))
 
 
 BoxLike: TypeAlias = Box | tuple[npt.ArrayLike, npt.ArrayLike]

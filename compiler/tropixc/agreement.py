@@ -7,23 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tropix.arrays import FloatArray
+from tropix.arrays import BoolArray, FloatArray
 from tropix.boxes import Box
 from tropix.circuits import Circuit
-from tropix.errors import TropixError, Unsupported
+from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import TropicalPolynomial
 from tropixc.frontends.onnx import ImportedModel
+
+SAFE_EXPONENTS = {"float32": (-60.0, 80.0), "float64": (-650.0, 690.0)}
+"""Where a runtime's exp neither overflows nor loses digits to underflow."""
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """|f_ε − f_0| at sampled points, f_ε run by onnxruntime, f_0 the compiled polynomial; arrays are per output.
+    """f_ε − f_0 at sampled points, f_ε run by onnxruntime, f_0 the compiled polynomial; arrays are per output.
 
     ``bound`` is the certified δ(ε), valid for every x and every real-valued evaluation; ``rounding`` bounds what
-    float execution may add at the worst sampled point. ``holds``: at every point the gap is within both together.
+    float execution may add at the worst sampled point. ``holds``: at every point the difference lies within the
+    certified deviation, above and below, widened by the rounding. ``left_out`` points were not compared: there the
+    model exponentiates numbers beyond the range of the runtime's floats.
     """
 
     points: int
+    left_out: int
     gap: FloatArray
     bound: FloatArray
     rounding: FloatArray
@@ -34,8 +40,9 @@ class Agreement:
         """One line that says what was checked."""
         worst = int(np.argmax(self.gap - self.bound))
         relation = "<=" if self.holds else "exceeds"
+        apart = f", {self.left_out} left out where its exponentials overflow" if self.left_out else ""
         return (
-            f"{'agrees' if self.holds else 'DISAGREES'} with onnxruntime on {self.points} points: "
+            f"{'agrees' if self.holds else 'DISAGREES'} with onnxruntime on {self.points} points{apart}: "
             f"|f_eps - f_0| = {self.gap[worst]:.6g} (measured) {relation} delta(eps) = {self.bound[worst]:.6g} "
             f"(certified) + {self.rounding[worst]:.2g} (rounding of the runtime)"
         )
@@ -44,13 +51,16 @@ class Agreement:
 def sample_points(
     dimension: int, box: Box | None, data: FloatArray | None, count: int, seed: int, single: bool
 ) -> FloatArray:
-    """Points to compare at: rows of data, else uniform in the box, else normal at scales from 0.1 to 10.
+    """Points to compare at: all rows of data, else uniform in the box, else normal at scales from 0.1 to 10.
 
     With ``single`` they are rounded to float32, so that a float32 runtime sees the same points.
     """
     rng = np.random.default_rng(seed)
     if data is not None:
-        points = np.array(data[:count], dtype=np.float64)
+        points = np.array(data, dtype=np.float64)
+        if box is not None and not box.contains(points).all():
+            row = int(np.flatnonzero(~box.contains(points))[0])
+            raise InvalidInput(f"row {row} of the data lies outside the box on which the polynomials are valid")
     elif box is not None:
         points = box.sample(count, rng)
     else:
@@ -75,7 +85,20 @@ def run_onnx(model: ImportedModel, points: FloatArray) -> FloatArray:
         results = np.concatenate([np.ravel(part) for part in parts])
     except Exception as error:
         raise Unsupported(f"onnxruntime could not run {model.path}: {' '.join(str(error).split())[:200]}") from None
-    return np.asarray(results, dtype=np.float64).reshape(len(points), -1)
+    if results.size % len(points):
+        raise Unsupported(f"onnxruntime returned {results.size} numbers for {len(points)} points")
+    return results.astype(np.float64).reshape(len(points), -1)
+
+
+def _in_range(model: ImportedModel, points: FloatArray) -> BoolArray:
+    """For each point, whether the model's own Exp and Log nodes stay within the runtime's range there."""
+    low, high = SAFE_EXPONENTS["float32" if model.unit_roundoff > 2.0**-53 else "float64"]
+    inside = np.ones(len(points), dtype=np.bool_)
+    if model.exponents is not None:
+        inside &= (model.exponents(points) <= high).all(axis=1)
+    if model.logarithms is not None:
+        inside &= (model.logarithms(points) >= low).all(axis=1)
+    return inside
 
 
 def check_agreement(
@@ -91,16 +114,30 @@ def check_agreement(
     pass, bounds the runtime's rounding. Raises `TropixError` if there is no point or the runtime fails.
     """
     if not len(points):
-        raise TropixError("no sampled point lies in the box")
+        raise InvalidInput("no sampled point lies in the box")
+    inside = _in_range(model, points)
+    left_out = int((~inside).sum())
+    points = points[inside]
+    if not len(points):
+        raise InvalidInput(f"the model's exponentials overflow at all {left_out} points: use --data or a smaller --box")
     columns = list(outputs)
     network = run_onnx(model, points)[:, columns]
+    if not np.isfinite(network).all():
+        raise Unsupported("onnxruntime returned NaN or infinite values")
     limit = np.column_stack([polynomial(points) for polynomial in polynomials])
     own = np.column_stack([_evaluation_error(polynomial, points) for polynomial in polynomials])
     rounding = model.circuit.rounding_bound(points, model.unit_roundoff)[:, columns] + own
-    bound = circuit.deformation_bound()[columns]
-    gap = np.abs(network - limit)
-    holds = bool((gap <= bound + rounding).all())
-    return Agreement(len(points), gap.max(axis=0), bound, rounding.max(axis=0), holds)
+    deviation = circuit.deviations[circuit.output]
+    difference = network - limit
+    holds = (difference <= deviation.above[columns] + rounding) & (difference >= -deviation.below[columns] - rounding)
+    return Agreement(
+        points=len(points),
+        left_out=left_out,
+        gap=np.abs(difference).max(axis=0),
+        bound=circuit.deformation_bound()[columns],
+        rounding=rounding.max(axis=0),
+        holds=bool(holds.all()),
+    )
 
 
 def _evaluation_error(polynomial: TropicalPolynomial, points: FloatArray) -> FloatArray:

@@ -107,7 +107,7 @@ def _reads(matrix: Matrix, sign: int, marked: BoolArray) -> BoolArray:
 
 
 def exactness_classes(circuit: Circuit) -> tuple[Exactness, ...]:
-    """The class of each node: solutions feed solutions and gradients; what is nonlinear after a gradient, neither."""
+    """The class of each node: solutions feed solutions and gradients; sums of both, and what is nonlinear after a gradient, are neither."""
     classes: list[Exactness] = []
     for node in circuit.nodes:
         sources = {classes[source] for source in node.sources}
@@ -116,7 +116,7 @@ def exactness_classes(circuit: Circuit) -> tuple[Exactness, ...]:
                 classes.append(Exactness.SOLUTION)
             else:
                 classes.append(Exactness.GRADIENT if isinstance(node, Gibbs) else Exactness.STRUCTURAL)
-        elif isinstance(node, Affine) and Exactness.STRUCTURAL not in sources:
+        elif isinstance(node, Affine) and sources == {Exactness.GRADIENT}:
             classes.append(Exactness.GRADIENT)
         else:
             classes.append(Exactness.STRUCTURAL)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tropix.circuits._circuit import Circuit
 
 UNIT = 2.0**-53
+MAX_JACOBIAN = 20_000_000
+"""Nodes with a larger Jacobian have Lipschitz constants by the triangle inequality alone."""
 LIBRARY_ULPS = 8
 """Accuracy assumed of a foreign runtime's exp and log, in units in the last place."""
 
@@ -78,14 +80,17 @@ def lipschitz(circuit: Circuit, p: float) -> FloatArray:
     for node in circuit.nodes:
         jacobian: _Jacobian | None = None
         if isinstance(node, Input):
-            jacobian = _Jacobian(np.eye(node.size), np.zeros((node.size, node.size)))
-            constants.append(jacobian.norms(p))
+            if node.size**2 <= MAX_JACOBIAN:
+                jacobian = _Jacobian(np.eye(node.size), np.zeros((node.size, node.size)))
+            constants.append(dual_norms(np.ones((node.size, 1)), p))
         elif isinstance(node, Affine):
-            linear = _Jacobian(np.zeros((node.size, circuit.input_size)), np.zeros((node.size, circuit.input_size)))
+            carried = node.size * circuit.input_size <= MAX_JACOBIAN
+            shape = (node.size, circuit.input_size if carried else 0)
+            linear = _Jacobian(np.zeros(shape), np.zeros(shape))
             rest, affine = np.zeros(node.size), True
             for term in node.terms:
                 source = jacobians[term.source]
-                if source is not None:
+                if carried and source is not None:
                     linear = linear.plus(term.matrix, source)
                     continue
                 affine = False

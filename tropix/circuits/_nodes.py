@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Self, TypeAlias
+from dataclasses import dataclass
+from typing import Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import scipy.sparse as sp
 from tropix.arrays import FloatArray, IntArray, frozen, real_array, temperature
 from tropix.errors import InvalidInput
 
+Renamed = TypeVar("Renamed")
 Matrix: TypeAlias = "FloatArray | sp.csr_array"
 
 
@@ -71,7 +73,7 @@ class Affine:
 
     def reading(self, place: Mapping[int, int]) -> Self:
         """The same node with its sources renamed."""
-        return replace(self, terms=tuple(Term(place[term.source], term.matrix) for term in self.terms))
+        return _with(self, terms=tuple(Term(place[term.source], term.matrix) for term in self.terms))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ class _Segmented:
 
     def reading(self, place: Mapping[int, int]) -> Self:
         """The same node with its sources renamed."""
-        return replace(self, source=place[self.source])
+        return _with(self, source=place[self.source])
 
     @property
     def widths(self) -> IntArray:
@@ -138,7 +140,7 @@ class Product:
 
     def reading(self, place: Mapping[int, int]) -> Self:
         """The same node with its sources renamed."""
-        return replace(self, left=place[self.left], right=place[self.right])
+        return _with(self, left=place[self.left], right=place[self.right])
 
 
 Node: TypeAlias = Input | Affine | LogSumExp | Gibbs | Product
@@ -149,16 +151,22 @@ def uniform_segments(count: int, width: int) -> IntArray:
     return np.arange(count + 1, dtype=np.int64) * width
 
 
+def _with(node: Renamed, **fields: object) -> Renamed:
+    """A copy of a node with other fields; nothing that was validated is validated again."""
+    copied = copy.copy(node)
+    for name, value in fields.items():
+        object.__setattr__(copied, name, value)
+    return copied
+
+
 def _matrix(matrix: Matrix | npt.ArrayLike) -> Matrix:
-    """A finite, read-only copy; an array that is read-only already is shared, not copied."""
+    """A finite, read-only copy."""
     if not sp.issparse(matrix):
         return real_array(matrix, "matrix", 2)
-    if isinstance(matrix, sp.csr_array) and not matrix.data.flags.writeable:
-        return matrix
     array = sp.csr_array(matrix, dtype=np.float64, copy=True)
     array.sum_duplicates()
-    array.eliminate_zeros()
     real_array(array.data, "matrix", 1)
+    array.eliminate_zeros()
     for part in (array.data, array.indices, array.indptr):
         frozen(part)
     return array

@@ -15,7 +15,7 @@ from tropix.arrays import FloatArray, ObjectArray, frozen
 from tropix.errors import InvalidInput
 
 MAX_BITS = 1 << 16
-"""Largest size, in bits, of a numerator or denominator read from outside."""
+"""Largest size, in bits, of a numerator or a common denominator read from outside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +41,14 @@ class Rationals:
         if isinstance(values, Rationals):
             return values
         array = np.asarray(values)
-        if array.dtype == np.bool_:
-            raise InvalidInput("expected rational numbers, found booleans")
-        if array.dtype.kind == "f" and array.dtype.itemsize <= 8:
+        if array.dtype.kind not in "fiuO" or array.dtype.itemsize > 8:
+            raise InvalidInput(f"expected rational numbers, found {array.dtype}")
+        if array.dtype.kind == "f":
             return cls._of_floats(array.astype(np.float64))
         if array.dtype.kind in "iu":
             return cls(array.astype(object), 1)
         fractions = [_fraction(value) for value in array.ravel().tolist()]
-        denominator = math.lcm(*(f.denominator for f in fractions))
+        denominator = _common_denominator(fractions)
         numerators = np.empty(len(fractions), dtype=object)
         numerators[:] = [f.numerator * (denominator // f.denominator) for f in fractions]
         return cls(numerators.reshape(array.shape), denominator)
@@ -183,11 +183,23 @@ def _common(a: Rationals, b: Rationals) -> tuple[ObjectArray, ObjectArray, int]:
     )
 
 
+def _common_denominator(fractions: list[Fraction]) -> int:
+    denominator = 1
+    for fraction in fractions:
+        if denominator % fraction.denominator:
+            denominator = math.lcm(denominator, fraction.denominator)
+            if denominator.bit_length() > MAX_BITS:
+                raise InvalidInput(f"the common denominator of the numbers has more than {MAX_BITS} bits")
+    return denominator
+
+
 def _fraction(value: Any) -> Fraction:
     if isinstance(value, flint.fmpq):
         return Fraction(int(value.p), int(value.q))
     if isinstance(value, flint.fmpz):
         return Fraction(int(value))
+    if isinstance(value, (np.integer, np.floating)):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
         raise InvalidInput(f"expected a rational number, found {type(value).__name__}")
     try:

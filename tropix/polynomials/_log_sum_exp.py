@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import FloatArray, points_array, real_array, temperature
+from tropix.arrays import FloatArray, check_logits, points_array, real_array, temperature
 from tropix.errors import InvalidInput
 from tropix.polynomials._tropical import TropicalPolynomial, dual_norms
 
@@ -50,9 +50,14 @@ class LogSumExp:
     def __repr__(self) -> str:
         return f"<LogSumExp: {len(self)} pieces in {self.dimension} variables, eps={self.eps:g}>"
 
+    def _points(self, points: npt.ArrayLike) -> tuple[FloatArray, bool]:
+        rows, single = points_array(points, self.dimension)
+        check_logits(rows, self.weights, self.bias)
+        return rows, single
+
     def __call__(self, points: npt.ArrayLike) -> FloatArray:
         """Values f_ε(x), (n,)."""
-        rows, single = points_array(points, self.dimension)
+        rows, single = self._points(points)
         if self.eps == 0.0:
             from tropix.kernels import max_affine
 
@@ -67,13 +72,13 @@ class LogSumExp:
         """Gibbs weights π = softmax((Wx + b)/ε), (n, N); at ε = 0 their limit: uniform on the active pieces."""
         from tropix.kernels import gibbs
 
-        rows, single = points_array(points, self.dimension)
+        rows, single = self._points(points)
         weights = gibbs(rows, self.weights, self.bias, self.eps)
         return weights[0] if single else weights
 
     def gradient(self, points: npt.ArrayLike) -> FloatArray:
         """∇f_ε = Wᵀπ, (n, d). At ε = 0 the subgradient that is the limit ε → 0 at fixed x."""
-        rows, single = points_array(points, self.dimension)
+        rows, single = self._points(points)
         if self.eps == 0.0:
             result = self.gibbs(rows) @ self.weights
         else:
@@ -88,7 +93,7 @@ class LogSumExp:
         """∇²f_ε = Cov_π(W)/ε, (n, d, d), symmetric positive semidefinite. Raises `InvalidInput` at ε = 0."""
         if self.eps == 0.0:
             raise InvalidInput("a tropical polynomial has no Hessian: it is piecewise linear (eps = 0)")
-        rows, single = points_array(points, self.dimension)
+        rows, single = self._points(points)
         result = np.empty((len(rows), self.dimension, self.dimension))
         for i, point in enumerate(rows):
             weights = self.gibbs(point)
@@ -101,7 +106,7 @@ class LogSumExp:
         """Entropy H(π) = −Σ π_j log π_j ∈ [0, log N] in nats, (n,); equals ∂f_ε/∂ε."""
         from tropix.kernels import entropy
 
-        rows, single = points_array(points, self.dimension)
+        rows, single = self._points(points)
         values = entropy(rows, self.weights, self.bias, self.eps)
         return values.reshape(()) if single else values
 

@@ -49,12 +49,15 @@ class Pruning:
     def verify(self) -> bool:
         """Recheck all evidence in rational arithmetic, without any solver."""
         rows = self.original.exact
-        if sorted([*self.kept.tolist(), *(d.index for d in self.dropped)]) != list(range(len(rows))):
+        everyone = set(range(len(rows)))
+        if sorted([*self.kept.tolist(), *(d.index for d in self.dropped)]) != sorted(everyone):
+            return False
+        if self.witnesses.shape != (len(self.kept), self.original.dimension):
             return False
         gone: set[int] = set()
         for domination in self.dropped:
             gone.add(domination.index)
-            if gone.intersection(domination.support) or not _dominates(rows, domination, self.box):
+            if not everyone - gone >= set(domination.support) or not _dominates(rows, domination, self.box):
                 return False
         if not self._witnesses_in_domain():
             return False
@@ -78,7 +81,9 @@ def _is_twin(rows: Rationals, domination: Domination, box: Box | None) -> bool:
 
 def _dominates(rows: Rationals, domination: Domination, box: Box | None) -> bool:
     """Whether max over the domain of (row k − Σ weights·rows)(x) is ≤ 0, in Fractions."""
-    if sum(domination.weights) != 1 or min(domination.weights) < 0:
+    if len(domination.support) != len(domination.weights) or min(domination.weights, default=Fraction(-1)) < 0:
+        return False
+    if sum(domination.weights) != 1:
         return False
     support = rows[list(domination.support)].fractions()
     difference = rows[domination.index].fractions() - np.array(domination.weights, dtype=object) @ support

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import FloatArray, IntArray, frozen, points_array, real_array, temperature
+from tropix.arrays import FloatArray, IntArray, check_logits, frozen, points_array, real_array, temperature
 from tropix.boxes import Box, BoxLike
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
@@ -47,7 +47,7 @@ class TropicalPolynomial:
 
     def __init__(self, exponents: npt.ArrayLike, coefficients: npt.ArrayLike) -> None:
         exact = None
-        if any(np.asarray(values).dtype == object for values in (exponents, coefficients)):
+        if any(np.asarray(values).dtype.kind in "Oiu" for values in (exponents, coefficients)):
             exact = _exact_rows(exponents, coefficients)
             images = exact.floats()
             exponents, coefficients = images[:, :-1], images[:, -1]
@@ -120,13 +120,15 @@ class TropicalPolynomial:
     def __call__(self, points: npt.ArrayLike | Rationals) -> FloatArray | Rationals:
         """Values at points (n, d) → (n,), or at one point (d,) → a 0-d array; for `Rationals` the values are exact.
 
-        In floating point the error is at most (d+2)·2⁻⁵³·max_j(|e_j|·|x| + |c_j|).
+        In floating point the error is at most (d+2)·2⁻⁵³·max_j(|e_j|·|x| + |c_j|); where that sum might exceed 1e300
+        `InvalidInput` is raised.
         """
         if isinstance(points, Rationals):
             return self._exact_values(points)
         from tropix.kernels import max_affine
 
         rows, single = points_array(points, self.dimension)
+        check_logits(rows, self.exponents, self.coefficients)
         values, _ = max_affine(rows, self.exponents, self.coefficients)
         return values.reshape(()) if single else values
 
@@ -143,6 +145,7 @@ class TropicalPolynomial:
         from tropix.kernels import max_affine
 
         rows, single = points_array(points, self.dimension)
+        check_logits(rows, self.exponents, self.coefficients)
         _, pieces = max_affine(rows, self.exponents, self.coefficients)
         return pieces.reshape(()) if single else pieces
 
@@ -236,7 +239,10 @@ class TropicalPolynomial:
         return sorted(both[: len(ours)]) == sorted(both[len(ours) :])
 
     def deform(self, eps: float) -> LogSumExp:
-        """The deformation f_ε(x) = ε log Σ_j exp((e_j·x + c_j)/ε); 0 ≤ f_ε − f ≤ ε log N."""
+        """The deformation f_ε(x) = ε log Σ_j exp((e_j·x + c_j)/ε); 0 ≤ f_ε − f ≤ ε log N.
+
+        `LogSumExp` computes in float64, so its weights are the nearest floats to the rational numbers here.
+        """
         from tropix.polynomials._log_sum_exp import LogSumExp
 
         return LogSumExp(self.exponents, self.coefficients, temperature(eps))
@@ -264,7 +270,10 @@ def dual_norms(vectors: FloatArray, p: float) -> FloatArray:
     if not p >= 1:
         raise InvalidInput(f"norm exponent {p}: expected 1 <= p <= inf")
     q = np.inf if p == 1 else 1.0 if p == np.inf else p / (p - 1)
-    return np.asarray(np.linalg.norm(vectors, ord=q, axis=1)) if vectors.size else np.zeros(len(vectors))
+    largest = np.abs(vectors).max(axis=1, initial=0.0)
+    # scaled by the largest entry, so that no power overflows or vanishes
+    scaled = vectors / np.where(largest == 0.0, 1.0, largest)[:, None]
+    return np.asarray(np.linalg.norm(scaled, ord=q, axis=1) * largest) if vectors.size else largest
 
 
 def _on_box(rows: Rationals, box: Box) -> Rationals:
@@ -276,8 +285,8 @@ def _on_box(rows: Rationals, box: Box) -> Rationals:
 
 
 def _exact_rows(exponents: npt.ArrayLike, coefficients: npt.ArrayLike) -> Rationals:
-    weights, constants = np.asarray(exponents, dtype=object), np.asarray(coefficients, dtype=object)
+    weights, constants = np.asarray(exponents), np.asarray(coefficients)
     if weights.ndim != 2 or constants.shape != (len(weights),):
         raise InvalidInput(f"exponents {weights.shape} and coefficients {constants.shape}: expected (N, d) and (N,)")
-    stored = np.array([not (isinstance(c, float) and c == -np.inf) for c in constants], dtype=np.bool_)
+    stored = np.array([not (isinstance(c, float) and c == -np.inf) for c in constants.tolist()], dtype=np.bool_)
     return Rationals.concatenate([Rationals.of(weights[stored]), Rationals.of(constants[stored])[:, None]], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,7 +80,7 @@ def compile_command(
         tuple(lowering.polynomial for lowering in lowerings),
         tuple(outputs),
         domain,
-        {"model": model.name, "sha256": imported.sha256, "graph_output": imported.output_name},
+        _source(imported),
     )
     try:
         agreement: Agreement | str = _check(imported, circuit, artefact, rows, points, seed)
@@ -98,10 +99,15 @@ def compile_command(
         typer.echo(render(artefact, form))
         print(_line(agreement), file=sys.stderr)
     else:
-        _print(lowerings, agreement, None if violated else target)
+        _print(lowerings, agreement, None if violated else target, imported.notes)
     if violated:
         print("tropix: nothing is written, because the check failed", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _source(imported: ImportedModel) -> dict[str, str]:
+    source = {"model": imported.path.name, "sha256": imported.sha256, "graph_output": imported.output_name}
+    return {**source, "notes": "\n".join(imported.notes)} if imported.notes else source
 
 
 def _lower(circuit: Circuit, outputs: list[int], domain: Box | None) -> list[PolynomialLowering]:
@@ -177,6 +183,7 @@ def _report(
         checked = {
             "status": "holds" if agreement.holds else "violated",
             "points": agreement.points,
+            "left_out": agreement.left_out,
             "gap": agreement.gap.tolist(),
             "delta": agreement.bound.tolist(),
             "rounding": agreement.rounding.tolist(),
@@ -185,6 +192,7 @@ def _report(
     return {
         "model": str(imported.path),
         "sha256": imported.sha256,
+        "notes": list(imported.notes),
         "file": None if target is None else str(target),
         "box": ends,
         "polynomials": [
@@ -201,7 +209,9 @@ def _report(
     }
 
 
-def _print(lowerings: list[PolynomialLowering], agreement: Agreement | str, target: Path | None) -> None:
+def _print(
+    lowerings: list[PolynomialLowering], agreement: Agreement | str, target: Path | None, notes: Sequence[str]
+) -> None:
     from rich.table import Table
 
     from tropixc.lowerings import to_text
@@ -224,4 +234,6 @@ def _print(lowerings: list[PolynomialLowering], agreement: Agreement | str, targ
     else:
         out.print(f"\n{text[: SHOWN_CHARACTERS // 4]} …", markup=False, soft_wrap=True)
         out.print(f"({len(text)} characters in all: --format text prints them, -o FILE.json saves them)", markup=False)
+    for note in notes:
+        out.print(f"\nnote: {note}", markup=False, soft_wrap=True)
     out.print(f"\n{_line(agreement)}", markup=False, soft_wrap=True)

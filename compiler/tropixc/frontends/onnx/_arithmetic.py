@@ -23,15 +23,24 @@ from tropixc.frontends.onnx._values import (
 
 
 def _signed_sum(call: Call, values: list[Value], signs: list[float]) -> Value:
-    shape = call.shape_with(*values)
-    parts: list[tuple[Tensor, FloatArray | float]] = []
-    bias = np.zeros(shape)
-    for value, sign in zip(values, signs, strict=True):
+    """Σ ±value, one operand after the other as the runtime adds them, so that no constants are added up here."""
+    call.shape_with(*values)
+    computed = [i for i, value in enumerate(values) if not isinstance(value, np.ndarray)]
+    total, done = ordinary(values[computed[0]], call.what), computed[0]
+    scale = signs[done]
+    steps = [i for i in range(len(values)) if i != done]
+    for number, i in enumerate(steps):
+        value = values[i]
+        name = call.name if number == len(steps) - 1 else f"{call.name}/{number}"
         if isinstance(value, np.ndarray):
-            bias = bias + sign * call.weights(value)
+            shape = np.broadcast_shapes(total.shape, value.shape)
+            total = combine(call.builder, [(total, scale)], signs[i] * call.weights(value), shape, name)
         else:
-            parts.append((ordinary(value, call.what), sign))
-    return combine(call.builder, parts, bias, shape, call.name)
+            other = ordinary(value, call.what)
+            shape = np.broadcast_shapes(total.shape, other.shape)
+            total = combine(call.builder, [(total, scale), (other, signs[i])], 0.0, shape, name)
+        scale = 1.0
+    return total if steps else combine(call.builder, [(total, scale)], 0.0, total.shape, call.name)
 
 
 @rule("Add", "Sum")
@@ -59,18 +68,28 @@ def _logarithm(call: Call, value: Value) -> Tensor | Constant:
     if isinstance(value, Exponential):
         return value.log
     if isinstance(value, np.ndarray) and (call.weights(value) > 0).all():
+        if (value != 1).any():
+            call.note("logarithms of constants are rounded to float64 (relative error 1.1e-16)")
         return np.log(np.asarray(value, dtype=np.float64))
     raise Unsupported(f"{call.what}: an exponential can be combined with exponentials and positive constants only")
 
 
-def _scaled(call: Call, value: Value, factor: FloatArray) -> Value:
+def _scaled(call: Call, value: Value, factor: FloatArray, divisor: FloatArray | None = None) -> Value:
+    """The value times a constant factor, which stands for the reciprocal of ``divisor`` if that is given."""
     shape = call.shape_with(value, factor)
     if isinstance(value, Exponential) and value.value is None:
-        log = np.asarray(_logarithm(call, factor))
-        return Exponential(combine(call.builder, [(value.log, 1.0)], log, shape, call.name))
+        log = np.asarray(_logarithm(call, factor if divisor is None else divisor))
+        return Exponential(
+            combine(call.builder, [(value.log, 1.0)], log if divisor is None else -log, shape, call.name)
+        )
+    if divisor is not None and (np.frexp(divisor)[0] != np.sign(divisor) * 0.5).any():
+        call.note("division becomes a product with the nearest float64 of the reciprocal (relative error 1.1e-16)")
     tensor = ordinary(value, call.what)
     product = combine(call.builder, [(tensor, factor)], 0.0, shape, call.name)
-    return replace(product, origin=Scaled(tensor, float(factor.ravel()[0]))) if factor.size == 1 else product
+    if factor.size != 1:
+        return product
+    origin = Scaled(tensor, float(factor.ravel()[0]), None if divisor is None else float(divisor.ravel()[0]))
+    return replace(product, origin=origin)
 
 
 @rule("Mul")
@@ -93,7 +112,11 @@ def _div(call: Call) -> Value:
         divisor = call.weights(right)
         if (divisor == 0).any():
             raise FormatError(f"{call.what} divides by zero")
-        return _scaled(call, left, np.asarray(1.0 / divisor))
+        with np.errstate(over="ignore"):
+            factor = np.asarray(1.0 / divisor)
+        if not np.isfinite(factor).all():
+            raise FormatError(f"{call.what} divides by a number too small for its reciprocal to be a float64")
+        return _scaled(call, left, factor, divisor)
     shape = call.shape_with(left, right)
     if isinstance(left, Exponential) and isinstance(right, Exponential):
         log = combine(call.builder, [(left.log, 1.0), (right.log, -1.0)], 0.0, shape, call.name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,20 +14,48 @@ from tropix.arrays import FloatArray
 from tropix.circuits import CircuitBuilder
 from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._file import describe
-from tropixc.frontends.onnx._values import Constant, Tensor, Value, ordinary
+from tropixc.frontends.onnx._values import Constant, Tensor, Value, check_size, ordinary
 
 
 @dataclass(frozen=True)
-class Call:
-    """One operator application: the node, its inputs (None where omitted), and where to write nodes."""
+class Context:
+    """What all operators of one model share.
 
-    node: NodeProto
-    inputs: list[Value | None]
+    ``notes`` collects where the circuit and the stored graph differ; ``exponents`` and ``logarithms`` collect what the
+    graph exponentiates and the logarithms it takes, because a float runtime overflows there where the circuit does not.
+    """
+
     builder: CircuitBuilder
     opset: int
     batched: bool
     unit_roundoff: float
-    notes: list[str]
+    notes: list[str] = field(default_factory=list)
+    exponents: list[Tensor] = field(default_factory=list)
+    logarithms: list[Tensor] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operator application: the node, its inputs (None where omitted), and the model's context."""
+
+    node: NodeProto
+    inputs: list[Value | None]
+    context: Context
+
+    @property
+    def builder(self) -> CircuitBuilder:
+        """Where nodes are written."""
+        return self.context.builder
+
+    @property
+    def opset(self) -> int:
+        """The version of the operator set."""
+        return self.context.opset
+
+    @property
+    def batched(self) -> bool:
+        """Whether axis 0 of every computed tensor is a symbolic batch, whose rows must stay independent."""
+        return self.context.batched
 
     @property
     def name(self) -> str:
@@ -68,26 +97,45 @@ class Call:
 
     def weights(self, value: Constant) -> FloatArray:
         """A constant as float64, without NaN or infinities."""
+        if value.dtype.kind not in "fiu":
+            raise FormatError(f"{self.what} has a constant of type {value.dtype}: expected real numbers")
         array = np.asarray(value, dtype=np.float64)
+        if not array.size:
+            raise FormatError(f"{self.what} has a constant of shape {array.shape}, which holds nothing")
         if not np.isfinite(array).all():
             kind = "NaN" if np.isnan(array).any() else "an infinity"
             raise FormatError(f"{self.what} has {kind} among its constants: only finite weights are supported")
         return array
 
-    def axes(self, rank: int, since: int) -> tuple[int, ...]:
-        """The axes of a reduction: an attribute before opset ``since``, an input from then on; all by default."""
+    def note(self, text: str) -> None:
+        """Say where the circuit and the stored graph differ in real arithmetic."""
+        self.context.notes.append(f"{self.what}: {text}")
+
+    def listed_axes(self, since: int, rank: int) -> tuple[int, ...] | None:
+        """Axes counted from the front: an attribute before opset ``since``, an input from then on; None if omitted."""
         given: Any = self.attribute("axes", None) if self.opset < since else self.optional(1)
-        if given is None or (isinstance(given, (list, np.ndarray)) and len(given) == 0):
+        if given is None:
+            return None
+        if not isinstance(given, (list, np.ndarray)):
+            raise Unsupported(f"{self.what}: axes must be constant")
+        array = np.asarray(given, dtype=np.int64) if isinstance(given, list) else given
+        if array.dtype.kind not in "iu":
+            raise FormatError(f"{self.what}: axes of type {array.dtype}: expected integers")
+        axes = tuple(self.axis(int(axis), rank) for axis in array.ravel())
+        if len(set(axes)) < len(axes):
+            raise FormatError(f"{self.what}: an axis is named twice in {list(array.ravel())}")
+        return axes
+
+    def reduced_axes(self, rank: int, since: int) -> tuple[int, ...]:
+        """The axes of a reduction; all by default."""
+        axes = self.listed_axes(since, rank)
+        if not axes:
             if self.attribute("noop_with_empty_axes", 0):
                 raise Unsupported(f"{self.what}: noop_with_empty_axes without axes is not supported")
             axes = tuple(range(rank))
-        else:
-            if not isinstance(given, (list, np.ndarray)):
-                raise Unsupported(f"{self.what}: axes must be constant")
-            axes = tuple(sorted({self.axis(int(axis), rank) for axis in given}))
         if self.batched and 0 in axes:
             raise Unsupported(f"{self.what} reduces over the batch axis: rows must stay independent")
-        return axes
+        return tuple(sorted(axes))
 
     def axis(self, axis: int, rank: int) -> int:
         """An axis in range, counted from the front."""
@@ -104,11 +152,15 @@ class Call:
             raise FormatError(f"{self.what}: shapes {shapes} do not broadcast") from None
         if self.batched:
             for value in values:
-                moved = len(value.shape) < len(shape) or value.shape[:1] != shape[:1]
-                if not isinstance(value, np.ndarray) and moved:
+                if isinstance(value, np.ndarray):
+                    moved = len(value.shape) == len(shape) and value.shape[0] != 1
+                else:
+                    moved = len(value.shape) < len(shape) or value.shape[0] != shape[0]
+                if moved or len(value.shape) > len(shape):
                     raise Unsupported(
-                        f"{self.what} broadcasts {value.shape} to {shape}: the batch axis must stay in front"
+                        f"{self.what} joins {value.shape} to {shape} along the batch axis: it must stay in front"
                     )
+        check_size(math.prod(shape), self.what)
         return shape
 
 

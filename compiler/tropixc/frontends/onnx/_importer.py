@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import scipy.sparse as sp
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
 
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
-from tropixc.frontends.onnx._call import Call
-from tropixc.frontends.onnx._file import MAX_ELEMENTS, describe, opset, read_model
+from tropixc.frontends.onnx._call import Call, Context
+from tropixc.frontends.onnx._file import describe, opset, read_model
 from tropixc.frontends.onnx._folding import FOLDABLE, fold
 from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS
-from tropixc.frontends.onnx._values import Constant, Exponential, Value, contiguous, ordinary, whole
+from tropixc.frontends.onnx._shapes import BATCH
+from tropixc.frontends.onnx._values import Constant, Exponential, Tensor, Value, check_size, contiguous, ordinary, whole
 
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}
 """The supported precisions of a model's input and their unit roundoff."""
@@ -28,12 +31,15 @@ class ImportedModel:
 
     ``input_shape`` is the declared shape without a batch axis; ``batch`` is None where it is symbolic, its fixed
     length 1, or 0 where the input has no batch axis; ``unit_roundoff`` is that of the coarsest precision in the model;
+    ``exponents`` and ``logarithms`` compute all arguments of the graph's Exp nodes and all results of its Log nodes;
     ``notes`` say where the circuit and the stored graph differ in real arithmetic, and by how much.
     """
 
     path: Path
     sha256: str
     circuit: Circuit
+    exponents: Circuit | None
+    logarithms: Circuit | None
     input_name: str
     output_name: str
     input_shape: tuple[int, ...]
@@ -48,7 +54,9 @@ def import_onnx(path: str | Path, output: str | None = None) -> ImportedModel:
     """Read an ONNX model; ``output`` names one of its outputs where there are several.
 
     Raises `FormatError` for files that are not sound, `Unsupported` for operators or shapes without a rule.
-    Divisions by constants become products with the nearest float64 of the reciprocal; all else is exact.
+    The circuit is exactly the real-valued function of the stored weights, but for what ``notes`` of the result name:
+    reciprocals, logarithms of constants and the like are rounded to float64. Sub-graphs of constants are computed once,
+    in the model's own precision.
     """
     file = Path(path)
     model = read_model(file)
@@ -64,7 +72,7 @@ class _Importer:
         self.model = model
         self.opset = opset(model)
         self.values: dict[str, Value] = {}
-        self.notes: list[str] = []
+        self.sized_by_batch: set[str] = set()
 
     def run(self, output: str | None) -> ImportedModel:
         graph = self.model.graph
@@ -72,10 +80,10 @@ class _Importer:
         self._read_initializers()
         info = self._single_input()
         shape, batch = _input_shape(info)
-        self.unit_roundoff = FLOATS[info.type.tensor_type.elem_type]
-        self.builder = CircuitBuilder(int(np.prod(shape)), info.name)
-        self.batched = batch != 0
-        self.values[info.name] = whole(self.builder, 0, ((1, *shape) if self.batched else shape))
+        builder = CircuitBuilder(math.prod(shape), info.name)
+        unit_roundoff = FLOATS[info.type.tensor_type.elem_type]
+        self.context = Context(builder, self.opset, batch is None, unit_roundoff)
+        self.values[info.name] = whole(builder, 0, (shape if batch == 0 else (1, *shape)))
         for node in graph.node:
             self._visit(node)
         name = self._choose_output(output)
@@ -84,20 +92,37 @@ class _Importer:
         value = self.values[name]
         if isinstance(value, np.ndarray):
             raise Unsupported(f"output {name!r} is constant: it does not depend on the input")
-        position = contiguous(self.builder, ordinary(value, f"output {name!r}"), f"{name}/order")
+        position = contiguous(builder, ordinary(value, f"output {name!r}"), f"{name}/order")
+        if not builder.size(position):
+            raise FormatError(f"output {name!r} has no elements")
         return ImportedModel(
             path=self.path,
             sha256=hashlib.sha256(self.path.read_bytes()).hexdigest(),
-            circuit=self.builder.build(position),
+            circuit=builder.build(position),
+            exponents=self._watched(self.context.exponents),
+            logarithms=self._watched(self.context.logarithms),
             input_name=info.name,
             output_name=name,
             input_shape=shape,
             batch=batch,
-            input_type="float32" if self.unit_roundoff > 2.0**-53 else "float64",
-            unit_roundoff=2.0**-24 if self._casts_to_single() else self.unit_roundoff,
+            input_type="float32" if unit_roundoff > 2.0**-53 else "float64",
+            unit_roundoff=2.0**-24 if self._casts_to_single() else unit_roundoff,
             opset=self.opset,
-            notes=tuple(self.notes),
+            notes=tuple(self.context.notes),
         )
+
+    def _watched(self, tensors: list[Tensor]) -> Circuit | None:
+        """A circuit that lists all entries of the given tensors."""
+        if not tensors:
+            return None
+        builder = self.context.builder
+        sizes = np.cumsum([0, *(tensor.index.size for tensor in tensors)])
+        check_size(int(sizes[-1]), "the model")
+        terms = []
+        for tensor, start, stop in zip(tensors, sizes[:-1], sizes[1:], strict=True):
+            entries = (np.ones(stop - start), (np.arange(start, stop), tensor.index.ravel()))
+            terms.append((tensor.source, sp.csr_array(entries, shape=(int(sizes[-1]), builder.size(tensor.source)))))
+        return builder.build(builder.affine(terms, np.zeros(int(sizes[-1])), "watched"))
 
     def _check_operators(self) -> None:
         """Report every node without a rule at once."""
@@ -154,20 +179,34 @@ class _Importer:
         constants: list[Constant | None] = [v for v in inputs if v is None or isinstance(v, np.ndarray)]
         if len(constants) == len(inputs) and node.op_type in FOLDABLE:
             self.values[node.output[0]] = fold(node, constants, self.opset)
+            if self.sized_by_batch.intersection(node.input):
+                self.sized_by_batch.add(node.output[0])
             return
         if node.op_type not in RULES:
             raise Unsupported(
                 f"{describe(node)} is supported for constants only. "
                 f"Supported on computed tensors: {', '.join(SUPPORTED_OPERATORS)}"
             )
-        call = Call(node, inputs, self.builder, self.opset, self.batched, self.unit_roundoff, self.notes)
+        self._refuse_batch_sizes(node)
         try:
-            value = RULES[node.op_type](call)
+            value = RULES[node.op_type](Call(node, inputs, self.context))
         except InvalidInput as error:
             raise type(error)(str(error) if describe(node) in str(error) else f"{describe(node)}: {error}") from None
-        if not isinstance(value, np.ndarray) and _elements(value) > MAX_ELEMENTS:
-            raise FormatError(f"{describe(node)} computes {_elements(value)} elements, more than {MAX_ELEMENTS}")
+        if isinstance(value, np.ndarray):
+            self.sized_by_batch.add(node.output[0])
+        else:
+            check_size(_elements(value), describe(node))
         self.values[node.output[0]] = value
+
+    def _refuse_batch_sizes(self, node: NodeProto) -> None:
+        """A symbolic batch size may only say how to reshape; as a number it would make a row depend on the others."""
+        for position, name in enumerate(node.input):
+            held = self.values.get(name)
+            as_shape = node.op_type == "Reshape" and position == 1
+            if as_shape or name not in self.sized_by_batch or not isinstance(held, np.ndarray):
+                continue
+            if held.dtype.kind in "fiu" and (np.abs(held) >= -BATCH / 2).any():
+                raise Unsupported(f"{describe(node)} computes with the batch size: rows must stay independent")
 
 
 def _elements(value: Value) -> int:
@@ -191,6 +230,5 @@ def _input_shape(info: ValueInfoProto) -> tuple[tuple[int, ...], int | None]:
     if batched and dims[0] not in (None, 1):
         raise Unsupported(f"input {info.name!r} has a fixed batch of {dims[0]}: export with a symbolic batch or 1")
     shape = tuple(size for size in rest if size is not None)
-    if int(np.prod(shape, dtype=np.float64)) > MAX_ELEMENTS:
-        raise FormatError(f"input {info.name!r} of shape {dims} has more than {MAX_ELEMENTS} elements")
+    check_size(math.prod(shape), f"input {info.name!r}")
     return shape, (dims[0] if batched else 0)

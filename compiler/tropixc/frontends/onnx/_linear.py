@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -13,6 +15,7 @@ from tropixc.frontends.onnx._values import (
     Exponential,
     Tensor,
     Value,
+    check_size,
     combine,
     contiguous,
     ordinary,
@@ -24,11 +27,14 @@ from tropixc.frontends.onnx._values import (
 
 def _linear(call: Call, tensor: Tensor, matrix: FloatArray, bias: FloatArray) -> Tensor:
     """The last axis times a constant: matrix (m, k), bias broadcast to (…, m)."""
+    if call.batched and len(tensor.shape) < 2:
+        raise Unsupported(f"{call.what} contracts the batch axis: rows must stay independent")
     *leading, width = tensor.shape
     if matrix.shape[1] != width:
         raise FormatError(f"{call.what}: a last axis of {width} meets a matrix of {matrix.shape[1]} columns")
     shape = (*leading, matrix.shape[0])
-    groups = int(np.prod(leading))
+    groups = math.prod(leading)
+    check_size(groups * (matrix.size if groups > 1 else 1), call.what)
     source = contiguous(call.builder, tensor, f"{call.name}/order")
     full: Matrix = matrix if groups == 1 else sp.kron(sp.eye_array(groups), sp.csr_array(matrix), format="csr")
     constant = np.broadcast_to(bias, shape).ravel()
@@ -50,15 +56,18 @@ def _gemm(call: Call) -> Value:
     bias = np.zeros(1)
     if call.optional(2) is not None:
         bias = call.weights(call.constant(2))
-        try:
-            np.broadcast_shapes(bias.shape, (1, len(matrix)))
-        except ValueError:
-            raise FormatError(f"{call.what}: bias {bias.shape} does not fit {len(matrix)} outputs") from None
+        if np.broadcast_shapes(bias.shape[-1:], (len(matrix),)) != (len(matrix),) or bias.size > len(matrix):
+            raise FormatError(f"{call.what}: bias {bias.shape} does not fit {len(matrix)} outputs")
+        bias = bias.reshape(-1)
     product = _linear(call, tensor, matrix, bias if alpha == beta == 1.0 else np.zeros(1))
     if alpha == beta == 1.0:
         return product
-    # alpha·(A v) + beta·c in two steps, so that no weight is rounded here
-    return combine(call.builder, [(product, alpha)], beta * bias, product.shape, f"{call.name}/scale")
+    # alpha·(A v) + beta·c with c a node of its own, so that no weight is rounded here
+    parts: list[tuple[Tensor, FloatArray | float]] = [(product, alpha)]
+    if bias.any():
+        constant = call.builder.affine([], np.broadcast_to(bias, (len(matrix),)), f"{call.name}/bias")
+        parts.append((whole(call.builder, constant, (1, len(matrix))), beta))
+    return combine(call.builder, parts, 0.0, product.shape, f"{call.name}/scale")
 
 
 @rule("MatMul")
@@ -78,7 +87,7 @@ def _reduce_sum(call: Call) -> Value:
     mean = call.node.op_type == "ReduceMean"
     value = call.input(0)
     keepdims = bool(call.attribute("keepdims", 1))
-    axes = call.axes(len(value.shape), 18 if mean else 13)
+    axes = call.reduced_axes(len(value.shape), 18 if mean else 13)
     if isinstance(value, Exponential) and value.value is None:
         if mean:
             raise Unsupported(f"{call.what}: the mean of exponentials is not supported: use ReduceSum")
@@ -86,6 +95,8 @@ def _reduce_sum(call: Call) -> Value:
     groups, shape = reduction(ordinary(value, call.what), axes, keepdims)
     count, width = groups.shape
     weight = 1.0 / width if mean else 1.0
+    if mean and width & (width - 1):
+        call.note("the mean's 1/n is rounded to float64 (relative error 1.1e-16)")
     entries = (np.full(count * width, weight), (np.repeat(np.arange(count), width), groups.index.ravel()))
     matrix = sp.csr_array(entries, shape=(count, call.builder.size(groups.source)))
     return whole(call.builder, call.builder.affine([(groups.source, matrix)], np.zeros(count), call.name), shape)

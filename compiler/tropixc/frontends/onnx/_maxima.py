@@ -53,10 +53,10 @@ def _where(call: Call) -> Value:
     if isinstance(condition, Comparison) and isinstance(above, Tensor) and isinstance(below, Tensor):
         factor = _softplus_factor(condition.left, above, below)
         threshold = float(condition.right.min()) if condition.right.size else 0.0
-        if factor is not None and threshold >= SAFE_THRESHOLD and call.unit_roundoff >= 2.0**-24:
+        if factor is not None and threshold >= SAFE_THRESHOLD and call.context.unit_roundoff >= 2.0**-24:
             gap = np.log1p(np.exp(-threshold)) * factor
-            call.notes.append(
-                f"{call.what}: a softplus that switches to the identity above {threshold:g} is read as softplus; "
+            call.note(
+                f"a softplus that switches to the identity above {threshold:g} is read as softplus; "
                 f"in real arithmetic they differ by at most {gap:.2g}, in float32 not at all"
             )
             return below
@@ -75,8 +75,9 @@ def _softplus_factor(compared: Tensor, above: Tensor, below: Tensor) -> float | 
     scaled = compared.origin
     if not isinstance(scaled, Scaled) or not below.origin.of.origin.of.same(compared) or not above.same(scaled.of):
         return None
-    factor = below.origin.factor
-    return factor if factor > 0 and abs(factor * scaled.factor - 1) < 1e-6 else None
+    # the graph must divide by the very number it multiplied by: a ratio near 1 would be another function
+    beta = scaled.factor if scaled.divisor is None else None
+    return below.origin.factor if beta is not None and beta > 0 and below.origin.divisor == beta else None
 
 
 @rule("LeakyRelu")
@@ -106,26 +107,29 @@ def _max(call: Call) -> Value:
 @rule("ReduceMax")
 def _reduce_max(call: Call) -> Value:
     tensor = call.tensor(0)
-    axes = call.axes(len(tensor.shape), 18)
+    axes = call.reduced_axes(len(tensor.shape), 18)
     return reduce_axes(call.builder, tensor, axes, bool(call.attribute("keepdims", 1)), 0.0, call.name)
 
 
 @rule("ReduceLogSumExp")
 def _reduce_log_sum_exp(call: Call) -> Value:
     tensor = call.tensor(0)
-    axes = call.axes(len(tensor.shape), 18)
+    axes = call.reduced_axes(len(tensor.shape), 18)
     return reduce_axes(call.builder, tensor, axes, bool(call.attribute("keepdims", 1)), 1.0, call.name)
 
 
 @rule("Exp")
 def _exp(call: Call) -> Value:
-    return Exponential(call.tensor(0))
+    tensor = call.tensor(0)
+    call.context.exponents.append(tensor)
+    return Exponential(tensor)
 
 
 @rule("Log")
 def _log(call: Call) -> Value:
     value = call.input(0)
     if isinstance(value, Exponential):
+        call.context.logarithms.append(value.log)
         return value.log
     raise Unsupported(f"{call.what}: the logarithm of something that is no sum of exponentials has no exact rule")
 

@@ -15,6 +15,7 @@ from tropixc.frontends.onnx._values import (
     Exponential,
     Tensor,
     Value,
+    combine,
 )
 
 
@@ -44,9 +45,14 @@ def _dropout(call: Call) -> Value:
 
 @rule("Cast")
 def _cast(call: Call) -> Value:
-    if int(call.attribute("to", 0)) not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+    kind = int(call.attribute("to", 0))
+    if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
         raise Unsupported(f"{call.what} casts a computed tensor to another type than float32 or float64")
-    return call.input(0)
+    if kind == TensorProto.DOUBLE or call.context.unit_roundoff >= 2.0**-24:
+        return call.input(0)
+    # narrowing rounds in the runtime: a node of its own carries that error
+    tensor = call.tensor(0)
+    return combine(call.builder, [(tensor, 1.0)], 0.0, tensor.shape, call.name)
 
 
 @rule("Flatten")
@@ -64,11 +70,10 @@ def _flatten(call: Call) -> Value:
 @rule("Reshape")
 def _reshape(call: Call) -> Value:
     value = call.input(0)
-    target = [int(size) for size in call.constant(1).ravel()]
-    if not call.attribute("allowzero", 0):
-        if any(size == 0 and i >= len(value.shape) for i, size in enumerate(target)):
-            raise FormatError(f"{call.what}: shape {target} copies an axis that {value.shape} does not have")
-        target = [value.shape[i] if size == 0 else size for i, size in enumerate(target)]
+    given = call.constant(1)
+    if given.dtype.kind not in "iu" or given.ndim != 1:
+        raise FormatError(f"{call.what}: a target shape of type {given.dtype} and {given.ndim} axes")
+    target = _target(call, value, [int(size) for size in given])
     try:
         return _reindexed(value, lambda index: index.reshape(target))
     except ValueError:
@@ -76,6 +81,25 @@ def _reshape(call: Call) -> Value:
             f"{call.what}: shape {value.shape} does not reshape to {target}; the batch axis counts as 1 "
             "(export with a symbolic batch axis, or a batch of 1)"
         ) from None
+
+
+def _target(call: Call, value: Value, target: list[int]) -> list[int]:
+    """The target shape at batch 1; with a symbolic batch its first axis must be the batch, or a multiple of it."""
+    if call.batched and target and target[0] % BATCH == 0 and target[0] != 0:
+        rest_known = -1 not in target[1:]
+        target = [-1 if rest_known else target[0] // BATCH, *target[1:]]
+    elif call.batched and (not target or target[0] not in (0, -1)):
+        raise Unsupported(
+            f"{call.what} reshapes {value.shape} to {target}, which fixes or moves the batch axis: "
+            "keep the batch in front (a target that begins with -1 or 0)"
+        )
+    if any(size < -1 for size in target):
+        raise FormatError(f"{call.what}: target shape {target}: sizes must be positive, 0 (copy) or one -1")
+    if not call.attribute("allowzero", 0):
+        if any(size == 0 and i >= len(value.shape) for i, size in enumerate(target)):
+            raise FormatError(f"{call.what}: shape {target} copies an axis that {value.shape} does not have")
+        target = [value.shape[i] if size == 0 else size for i, size in enumerate(target)]
+    return target
 
 
 @rule("Transpose")
@@ -89,39 +113,40 @@ def _transpose(call: Call) -> Value:
     return _reindexed(value, lambda index: index.transpose(order))
 
 
-def _listed_axes(call: Call, rank: int) -> list[int] | None:
-    given = call.attribute("axes", None) if call.opset < 13 else call.optional(1)
-    if given is None:
-        return None
-    if not isinstance(given, (list, np.ndarray)):
-        raise Unsupported(f"{call.what}: axes must be constant")
-    return [call.axis(int(axis), rank) for axis in given]
-
-
 @rule("Squeeze")
 def _squeeze(call: Call) -> Value:
     value = call.input(0)
-    axes = _listed_axes(call, len(value.shape))
-    chosen = tuple(a for a, size in enumerate(value.shape) if size == 1) if axes is None else tuple(axes)
+    axes = call.listed_axes(13, len(value.shape))
+    if axes is None and call.batched:
+        raise Unsupported(f"{call.what} squeezes every axis of length 1, the batch axis perhaps: name the axes")
+    chosen = tuple(a for a, size in enumerate(value.shape) if size == 1) if axes is None else axes
     if any(value.shape[axis] != 1 for axis in chosen):
         raise FormatError(f"{call.what}: axes {chosen} of shape {value.shape} do not all have length 1")
     if call.batched and 0 in chosen:
-        raise Unsupported(f"{call.what} squeezes the batch axis: name the axes")
+        raise Unsupported(f"{call.what} squeezes the batch axis: it must stay in front")
     return _reindexed(value, lambda index: np.squeeze(index, axis=chosen))
 
 
 @rule("Unsqueeze")
 def _unsqueeze(call: Call) -> Value:
     value = call.input(0)
-    given = call.attribute("axes", None) if call.opset < 13 else call.constant(1)
-    axes = [] if given is None else [int(axis) for axis in given]
-    rank = len(value.shape) + len(axes)
-    chosen = tuple(call.axis(axis, rank) for axis in axes)
+    given: Any = call.attribute("axes", None) if call.opset < 13 else call.constant(1)
+    chosen = call.listed_axes(13, len(value.shape) + np.size(given)) if given is not None else None
+    if chosen is None:
+        raise FormatError(f"{call.what} names no axes")
     if call.batched and 0 in chosen:
         raise Unsupported(f"{call.what} puts an axis before the batch axis: it must stay in front")
     return _reindexed(value, lambda index: np.expand_dims(index, axis=chosen))
 
 
+BATCH = -1_000_000_000_039
+"""Stands for a symbolic batch size in shapes that the graph computes."""
+
+
 @rule("Shape")
 def _shape(call: Call) -> Value:
-    return np.array(call.input(0).shape, dtype=np.int64)
+    sizes = list(call.input(0).shape)
+    if call.batched:
+        sizes[0] *= BATCH
+    stop = call.attribute("end", None)
+    return np.array(sizes[int(call.attribute("start", 0)) : None if stop is None else int(stop)], dtype=np.int64)

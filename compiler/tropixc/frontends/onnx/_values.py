@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +12,10 @@ import scipy.sparse as sp
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.circuits import CircuitBuilder, Gibbs, Matrix, uniform_segments
-from tropix.errors import Unsupported
+from tropix.errors import FormatError, Unsupported
+
+MAX_COMPUTED = 20_000_000
+"""Largest number of entries of a computed tensor, or of a sparse matrix that a rule builds."""
 
 Constant: TypeAlias = npt.NDArray[Any]
 
@@ -47,10 +51,11 @@ class Softplus:
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """A tensor times one number."""
+    """A tensor times one number; ``divisor`` is set where the graph divides by that number instead."""
 
     of: Tensor
     factor: float
+    divisor: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +93,12 @@ def whole(builder: CircuitBuilder, position: int, shape: tuple[int, ...]) -> Ten
     return Tensor(position, np.arange(builder.size(position), dtype=np.int64).reshape(shape))
 
 
+def check_size(count: int, what: str) -> None:
+    """Refuse tensors and matrices too large to index, before they are allocated."""
+    if count > MAX_COMPUTED:
+        raise FormatError(f"{what} computes {count} numbers for one point, more than {MAX_COMPUTED}")
+
+
 def combine(
     builder: CircuitBuilder,
     parts: list[tuple[Tensor, FloatArray | float]],
@@ -96,7 +107,8 @@ def combine(
     name: str,
 ) -> Tensor:
     """Σ scale·tensor + bias, elementwise with broadcasting to ``shape``."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
+    check_size(size * max(1, len(parts)), name)
     rows = np.arange(size)
     terms: list[tuple[int, Matrix]] = []
     for source in dict.fromkeys(tensor.source for tensor, _ in parts):
@@ -138,6 +150,7 @@ def interleave(builder: CircuitBuilder, values: list[Tensor | Constant], shape: 
 def join(builder: CircuitBuilder, values: list[Tensor | Constant], eps: float, name: str) -> Tensor:
     """⊕_ε of several operands, elementwise with broadcasting."""
     shape = np.broadcast_shapes(*(value.shape for value in values))
+    check_size(math.prod(shape) * len(values), name)
     source = interleave(builder, values, shape, f"{name}/operands")
     size = int(np.prod(shape))
     return whole(builder, builder.log_sum_exp(source, eps, uniform_segments(size, len(values)), name), shape)
