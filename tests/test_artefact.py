@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import tropixc
 from tropix import Box, FormatError, InvalidInput, TropicalPolynomial, TropixError
-from tropixc.lowerings import _files
+from tropixc.lowerings import _files, write_all
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.fractions()
 
@@ -84,6 +84,9 @@ BAD = {
     "box of another size": change(box={"lower": [0, 0], "upper": [1, 1]}),
     "empty box": change(box={"lower": [1], "upper": [0]}),
     "box list": change(box=[0, 1]),
+    "one output twice": change(polynomials=2 * json.loads(simple().to_json())["polynomials"]),
+    "a true version": change(version=True),
+    "a box beyond float64": change(box={"lower": [-(10**400)], "upper": [1]}),
     "source": change(source={"model": 3}),
 }
 
@@ -122,10 +125,34 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
 
 
 def test_unwritable_targets(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="folder"):
+    with pytest.raises(InvalidInput, match="no regular file"):
         tropixc.write_artefact(tmp_path, simple())
     with pytest.raises(InvalidInput, match="cannot write"):
         tropixc.write_artefact(tmp_path / "absent" / "f.json", simple())
+
+
+def test_special_files_are_left_alone_and_links_followed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInput, match="no regular file"):
+        tropixc.write_artefact(tmp_path / "pipe", simple())
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    tropixc.write_artefact(tmp_path / "link.json", simple())
+    assert (tmp_path / "link.json").is_symlink()
+    assert tropixc.read_artefact(tmp_path / "real.json").polynomials == simple().polynomials
+
+
+def test_several_files_are_written_together_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot write"):
+        write_all({tmp_path / "a": "1", tmp_path / "absent" / "b": "2"})
+    assert os.listdir(tmp_path) == []
+
+
+def test_common_denominators_are_bounded() -> None:
+    rows = [f"1/{10**3900 + 2 * k + 1}" for k in range(300)]
+    text = entry(exponents=[[1.0]] * 300, coefficients=rows)
+    with pytest.raises(FormatError, match="common denominator"):
+        tropixc.Artefact.from_json(text)
 
 
 def test_artefacts_are_consistent() -> None:

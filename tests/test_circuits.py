@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import networkx
 import numpy as np
 import pytest
@@ -97,10 +98,10 @@ def test_blocks_of_points_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_gradient_at_ties_is_the_limit_of_the_smooth_one() -> None:
-    circuit = tropixc.from_arrays([([[1.0], [-1.0]], [0.0, 0.0], ("lse", 1.0, 2))])
-    smooth = [circuit.heat(s).gradient([[0.0]])[0, 0, 0] for s in (1.0, 1e-3)]
-    assert smooth == [0.0, 0.0]
-    assert circuit.limit().gradient([[0.0]])[0, 0, 0] == 0.0
+    circuit = tropixc.from_arrays([([[1.0], [-3.0], [9.0]], [0.0, 0.0, -5.0], ("lse", 1.0, 3))])
+    smooth = [circuit.heat(s).gradient([[0.0]])[0, 0, 0] for s in (1e-1, 1e-3)]
+    assert smooth == pytest.approx([-1.0, -1.0], abs=1e-12)
+    assert circuit.limit().gradient([[0.0]])[0, 0, 0] == -1.0
 
 
 def test_heat_and_limit() -> None:
@@ -231,28 +232,63 @@ def test_nodes_that_nothing_reads_are_left_out() -> None:
     assert len(builder.build(used).nodes) == 3
 
 
-def test_running_error_bound_covers_float32() -> None:
-    circuit = deep(4, convex=False)
-    points = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32).astype(np.float64)
-    narrow: list[np.ndarray] = []
-    for node in circuit.nodes:  # the same circuit in float32 arithmetic
+def single(circuit: Circuit, points: np.ndarray) -> np.ndarray:
+    """The circuit in float32 arithmetic; sums in NumPy's order."""
+    values: list[np.ndarray] = []
+    for node in circuit.nodes:
         if isinstance(node, Input):
-            narrow.append(points.astype(np.float32))
+            values.append(points.astype(np.float32))
         elif isinstance(node, Affine):
-            total = np.broadcast_to(node.bias.astype(np.float32), (100, node.size)).copy()
+            total = np.broadcast_to(node.bias.astype(np.float32), (len(points), node.size)).copy()
             for term in node.terms:
                 matrix = term.matrix if isinstance(term.matrix, np.ndarray) else term.matrix.toarray()
-                total += narrow[term.source] @ matrix.T.astype(np.float32)
-            narrow.append(total)
+                total += values[term.source] @ matrix.T.astype(np.float32)
+            values.append(total)
         else:
             assert isinstance(node, LogSumExp)
             eps = np.float32(node.eps)
-            narrow.append(eps * np.logaddexp.reduceat(narrow[node.source] / eps, node.segments[:-1], axis=1))
-    # float32 weights differ from the circuit's by one rounding more, which the bound's slack holds as well
-    error = np.abs(narrow[circuit.output] - circuit(points))
-    bound = circuit.rounding_bound(points, 2.0**-24)
-    assert (error <= 2 * bound).all()
-    assert bound.max() < 1e-3
+            values.append(eps * np.logaddexp.reduceat(values[node.source] / eps, node.segments[:-1], axis=1))
+    return values[circuit.output].astype(np.float64)
+
+
+def rounded(circuit: Circuit) -> Circuit:
+    """The circuit with weights that float32 holds."""
+    nodes: list[object] = []
+    for node in circuit.nodes:
+        if isinstance(node, Affine):
+            terms = tuple(Term(t.source, sp.csr_array(t.matrix).astype(np.float32)) for t in node.terms)
+            nodes.append(Affine(terms, node.bias.astype(np.float32)))
+        else:
+            nodes.append(node)
+    return Circuit(tuple(nodes), circuit.output)  # type: ignore[arg-type]
+
+
+def test_running_error_bound_covers_float32() -> None:
+    for seed in range(5):
+        circuit = rounded(deep(seed, convex=False, eps=0.25))
+        points = np.random.default_rng(seed).normal(size=(100, 3)).astype(np.float32).astype(np.float64)
+        error = np.abs(single(circuit, points) - circuit(points))
+        bound = circuit.rounding_bound(points, 2.0**-24)
+        assert (error <= bound).all()
+        assert bound.max() < 1e-3
+
+
+def test_running_error_bound_by_hand() -> None:
+    u = 2.0**-24
+    row = np.full((1, 1000), 0.1)
+    builder = CircuitBuilder(1000)
+    circuit = builder.build(builder.affine([(0, row)], [0.5]))
+    points = np.ones((1, 1000))
+    # γ_{k+2}·(Σ|a||x| + |b|) at least, and not much more
+    assert 1002 * u * 100.5 <= circuit.rounding_bound(points, u)[0, 0] <= 1010 * u * 100.6
+    builder = CircuitBuilder(1)
+    first = builder.affine([(0, [[3.0]])], [0.0])
+    second = builder.affine([(first, [[1e6]])], [0.0])
+    bound = builder.build(second).rounding_bound(np.ones((1, 1)), u)[0, 0]
+    assert bound >= 3e6 * 3 * u + 1e6 * 9 * u  # its own rounding, and 1e6 times that of the first node
+    big = CircuitBuilder(2)
+    joined = big.build(big.log_sum_exp(0, 1.0, uniform_segments(1, 2)))
+    assert joined.rounding_bound(np.array([[1e4, 1e4]]), u)[0, 0] >= 1e4 * u
 
 
 @pytest.mark.parametrize(
@@ -288,7 +324,9 @@ LAYERS = [
     ([([[1.0]], [0.0, 1.0], None)], "expected"),
     ([([[1.0]], [0.0], None), ([[1.0, 2.0]], [0.0], None)], "layer 1"),
     ([([[np.nan]], [0.0], None)], "layer 0"),
-    ([([[1.0]], [0.0])], "entries"),
+    ([([[1.0]], [0.0])], "triple"),
+    ([None], "triple"),
+    (None, "at least one layer"),
     ([], "at least one layer"),
 ]
 
@@ -331,3 +369,80 @@ def test_lipschitz_bounds_survive_cancellation() -> None:
     assert exact > 0
     assert circuit.lipschitz(2)[0] >= exact
     assert circuit.lipschitz(2)[0] < 1e-14
+
+
+def test_bounds_are_rounded_upwards() -> None:
+    # δ = Σ_i (1/3)·ε log 3 over many terms, against 50 digits
+    count = 200
+    builder = CircuitBuilder(3)
+    spread = builder.affine([(0, np.tile(np.eye(3), (count, 1)))], np.zeros(3 * count))
+    joined = builder.log_sum_exp(spread, 0.1, uniform_segments(count, 3))
+    circuit = builder.build(builder.affine([(joined, np.full((1, count), 1 / 3))], [0.0]))
+    with mpmath.workdps(50):
+        exact = count * mpmath.mpf(1 / 3) * mpmath.mpf(0.1) * mpmath.log(3)
+        assert exact <= circuit.deformation_bound()[0] <= exact * (1 + 1e-12)
+        rows = np.random.default_rng(0).normal(size=(50, 3))
+        slopes = [mpmath.sqrt(mpmath.fsum(mpmath.mpf(float(v)) ** 2 for v in row)) for row in rows]
+        single_layer = tropixc.from_arrays([(rows, np.zeros(50), None)])
+        bounds = single_layer.lipschitz(2)
+        assert all(s <= b <= s * (1 + mpmath.mpf("1e-13")) for s, b in zip(slopes, bounds, strict=True))
+
+
+def test_lipschitz_adds_terms_that_are_affine_in_x() -> None:
+    builder = CircuitBuilder(1)
+    double = builder.affine([(0, [[2.0]])], [0.0])
+    circuit = builder.build(builder.affine([(double, [[1.0]]), (0, [[3.0]])], [0.0]))
+    assert circuit.lipschitz(2)[0] == pytest.approx(5.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [1.001, 1.5, 3.0, 100.0])
+@pytest.mark.parametrize("scale", [1e-200, 0.5, 1e200])
+def test_lipschitz_in_every_norm_and_size(p: float, scale: float) -> None:
+    weights = np.array([[0.4, 0.3]]) * scale
+    circuit = tropixc.from_arrays([(weights, [0.0], None)])
+    q = mpmath.mpf(p) / (mpmath.mpf(p) - 1)
+    exact = mpmath.power(sum(mpmath.power(mpmath.mpf(float(w)), q) for w in weights[0]), 1 / q)
+    assert exact * (1 - mpmath.mpf("1e-13")) <= circuit.lipschitz(p)[0] <= exact * (1 + mpmath.mpf("1e-11"))
+
+
+def test_large_inputs_need_no_jacobian() -> None:
+    builder = CircuitBuilder(100_000)
+    circuit = builder.build(builder.relu(0))
+    assert (circuit.lipschitz(2) >= 1).all()
+    assert circuit.lipschitz(2).max() < 1 + 1e-9
+
+
+def test_unbounded_nodes_pass_through_zero_weights() -> None:
+    builder = CircuitBuilder(2)
+    soft = builder.pairs_with_zero(0, 1.0)
+    square = builder.add(Product(soft, soft, 2))
+    circuit = builder.build(builder.affine([(square, [[0.0, 1.0], [0.0, 0.0]])], [0.0, 0.0]))
+    assert circuit.deformation_bound().tolist() == [np.inf, 0.0]
+    assert circuit.exactness is Exactness.STRUCTURAL
+
+
+def test_sums_of_gradients_and_solutions_are_structural() -> None:
+    builder = CircuitBuilder(2)
+    weights = builder.add(Gibbs(0, 1.0, uniform_segments(1, 2)))
+    joined = builder.log_sum_exp(0, 1.0, uniform_segments(2, 1))
+    circuit = builder.build(builder.affine([(weights, np.eye(2)), (joined, np.eye(2))], [0, 0]))
+    assert circuit.exactness is Exactness.STRUCTURAL
+
+
+def test_softplus_far_below_zero_keeps_its_digits() -> None:
+    circuit = tropixc.from_arrays([([[1.0]], [0.0], ("softplus", 1.0))])
+    assert circuit([[-50.0]])[0, 0] == pytest.approx(np.exp(-50.0), rel=1e-14)
+
+
+def test_nodes_do_not_share_memory_with_the_caller() -> None:
+    weights, sparse = np.ones((1, 1)), sp.csr_array([[2.0]])
+    view = weights[:]
+    view.flags.writeable = False
+    node = Affine((Term(0, view), Term(0, sparse)), np.zeros(1))
+    weights[0, 0], sparse.data[0] = 7.0, 7.0
+    assert np.asarray(node.terms[0].matrix)[0, 0] == 1.0
+    assert node.terms[1].matrix[0, 0] == 2.0
+    frozen_nan = sp.csr_array([[np.nan]])
+    frozen_nan.data.flags.writeable = False
+    with pytest.raises(InvalidInput, match="NaN"):
+        Affine((Term(0, frozen_nan),), np.zeros(1))

@@ -156,6 +156,14 @@ BAD = [
     (("eval", "f.json"), "--at or with --data"),
     (("eval", "f.json", "--data", "words.csv"), "comma-separated numbers"),
     (("eval", "f.json", "--data", "objects.npy"), "npy array"),
+    (("eval", "f.json", "--data", "empty.csv"), "expected rows of 2"),
+    (("eval", "f.json", "--data", "empty.npy"), "expected rows of 2"),
+    (("eval", "f.json", "--data", "scalar.npy"), "expected rows of 2"),
+    (("eval", "f.json", "--data", "complex.npy"), "real numbers"),
+    (("eval", "f.json", "--data", "."), "a folder"),
+    (("compile", "."), "a folder"),
+    (("compile", "MODEL", "-o", "g.json", "--plot", "absent/p.png"), "cannot write"),
+    (("compile", "MODEL", "--time-limit", "0"), "time limit"),
 ]
 
 
@@ -169,6 +177,13 @@ def test_bad_usage_writes_nothing(  # type: ignore[no-untyped-def]
     tropixc.write_artefact("f.json", tropixc.Artefact((tropixc.compile(models / "iris_icnn.onnx"),), (0,)))  # type: ignore[arg-type]
     Path("words.csv").write_text("a,b\n")
     np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    Path("empty.csv").write_text("")
+    for name, array in (
+        ("empty", np.zeros((0, 2))),
+        ("scalar", np.array(1.0)),
+        ("complex", np.ones((1, 2), dtype=complex)),
+    ):
+        np.save(f"{name}.npy", array)
     before = sorted(tmp_path.iterdir())
     code, out, err = tropix(*(models / "iris_icnn.onnx" if a == "MODEL" else a for a in arguments))
     assert code == 2
@@ -202,3 +217,13 @@ def test_public_names_resolve() -> None:
         assert getattr(package, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         package.nonsense  # noqa: B018
+
+
+def test_eval_prints_valid_json_for_the_zero_polynomial(tropix, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    import tropix as package
+
+    target = tmp_path / "zero.json"
+    tropixc.write_artefact(target, tropixc.Artefact((package.TropicalPolynomial.zero(1),), (0,)))
+    code, out, _ = tropix("eval", target, "--at", "1", "--json")
+    assert code == 0
+    assert json.loads(out, parse_constant=lambda name: pytest.fail(name))["values"] == [["-inf"]]

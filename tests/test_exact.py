@@ -42,7 +42,9 @@ def test_arithmetic(pairs: list[tuple[Fraction, Fraction]]) -> None:
     assert (a + b).equals(b + a)
 
 
-@pytest.mark.parametrize("bad", [[np.nan], [np.inf], [True], ["1/2"], [None], [10 ** (10**5)]])
+@pytest.mark.parametrize(
+    "bad", [[np.nan], [np.inf], [True], ["1/2"], [None], [10 ** (10**5)], [Fraction(1, 10 ** (10**5))], [1j]]
+)
 def test_what_is_no_rational(bad: list[object]) -> None:
     with pytest.raises(InvalidInput):
         Rationals.of(np.array(bad, dtype=object))
@@ -80,8 +82,8 @@ def test_simplex_agrees_with_highs_and_certifies_itself(seed: int) -> None:
         assert sum(y * int(r) for y, r in zip(answer.dual, right, strict=True)) < 0
 
 
-def test_simplex_terminates_on_beales_cycling_example() -> None:
-    # Beale (1955): Dantzig's rule alone cycles here; the optimum is 1/20.
+def test_simplex_on_beales_degenerate_example() -> None:
+    # Beale (1955): every basis on the way is degenerate; the optimum is 1/20.
     quarter = flint.fmpq(1, 4)
     matrix = flint.fmpq_mat(
         [
@@ -94,3 +96,12 @@ def test_simplex_terminates_on_beales_cycling_example() -> None:
     answer = maximize(matrix, [0, 0, 1], costs)
     value = sum((costs[j] * v for j, v in zip(answer.basis, answer.values, strict=True)), flint.fmpq(0))
     assert value == flint.fmpq(1, 20)
+
+
+def test_integers_of_any_size_and_numpy_scalars_are_exact() -> None:
+    assert Rationals.of([2**53 + 1]).numerators[0] == 2**53 + 1
+    assert Rationals.of([2**70 + 1]).numerators[0] == 2**70 + 1
+    mixed = np.array([np.int64(2**53 + 1), np.float32(0.5), Fraction(1, 3)], dtype=object)
+    assert list(Rationals.of(mixed).fractions()) == [2**53 + 1, Fraction(1, 2), Fraction(1, 3)]
+    with pytest.raises(InvalidInput, match="found"):
+        Rationals.of(np.array([np.longdouble(1)]))

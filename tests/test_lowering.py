@@ -26,7 +26,7 @@ def input_convex(seed: int, d: int = 2, eps: float = 0.5) -> Circuit:
         [(first, np.abs(rng.normal(size=(3, 4)))), (0, rng.normal(size=(3, d)))], rng.normal(size=3)
     )
     hidden = builder.pairs_with_zero(second, 0.0, 0.2)
-    negated = builder.affine([(hidden, -np.eye(3))], np.zeros(3))  # concave
+    negated = builder.affine([(hidden, -np.eye(3)), (0, rng.normal(size=(3, d)))], rng.normal(size=3))  # concave
     last = builder.affine(
         [(negated, -np.abs(rng.normal(size=(3, 3)))), (0, rng.normal(size=(3, d)))], rng.normal(size=3)
     )
@@ -86,6 +86,12 @@ def test_outputs_are_chosen() -> None:
     for bad in (-1, 2):
         with pytest.raises(InvalidInput, match="outputs 0 to 1"):
             tropixc.compile(circuit, output=bad)
+    for bad in ("a", 0.5):
+        with pytest.raises(InvalidInput, match="index"):
+            tropixc.compile(circuit, output=bad)  # type: ignore[arg-type]
+    assert tropixc.compile(circuit, to="text", output=1) == tropixc.to_text(one)
+    assert tropixc.compile(circuit, to="latex", output=1) == tropixc.to_latex(one)
+    assert tropixc.compile(circuit, to="sympy", output=1) == tropixc.to_sympy(one)
     with pytest.raises(Unsupported, match="target 'haskell'"):
         tropixc.compile(circuit, to="haskell")
     with pytest.raises(InvalidInput, match="expected a path or a Circuit"):
@@ -169,3 +175,22 @@ def test_sympy_is_exact() -> None:
         assert value == sympy.Rational(exact.numerator, exact.denominator)
     assert tropixc.to_sympy(TropicalPolynomial.zero(1)) == -sympy.oo
     assert tropixc.to_sympy(TropicalPolynomial([[2.0]], [1.0])) == 2 * x0 + 1
+
+
+def test_time_limits_end_the_work() -> None:
+    with pytest.raises(Unsupported, match=r"time limit of 0 s after forming \d+ monomials"):
+        tropixc.compile(input_convex(0), time_limit=0.0)
+
+
+def test_boxes_are_used_on_the_way() -> None:
+    circuit = input_convex(5)
+    assert lower_to_polynomial(circuit, 0, (-0.1, 0.1)).expanded < lower_to_polynomial(circuit, 0).expanded
+    shifted = tropixc.from_arrays([([[1.0], [1.0]], [0.0, -5.0], "relu"), ([[1.0, 1.0]], [0.0], None)])
+    assert len(tropixc.compile(shifted, box=(1, 2))) == 1
+    assert len(tropixc.compile(shifted)) == 3
+
+
+def test_softmax_over_one_entry_is_one() -> None:
+    builder = CircuitBuilder(2)
+    ones = builder.add(Gibbs(0, 1.0, uniform_segments(2, 1)))
+    assert [tropixc.to_text(f) for f in tropixc.compile(builder.build(ones))] == ["1", "1"]

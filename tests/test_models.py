@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tropixc
-from tropix import Circuit, Unsupported
+from tropix import Box, Circuit, InvalidInput, TropicalPolynomial, Unsupported
 from tropix.exact import Rationals
 from tropixc.agreement import check_agreement, run_onnx, sample_points
 from tropixc.frontends.onnx import ImportedModel, import_onnx
@@ -114,3 +114,76 @@ def test_fixed_batch_and_no_batch_models_run(tmp_path: Path) -> None:
         path = save(model([helper.make_node("Relu", ["x"], ["y"])], shape=shape, dtype=np.float32), tmp_path / "m.onnx")
         points = np.arange(-4.0, 4.0).reshape(2, 4)
         assert run_onnx(import_onnx(path), points).tolist() == np.maximum(points, 0).tolist()
+
+
+def one_piece(
+    tmp_path: Path, nodes: list[object], constants: dict[str, object], dtype: type
+) -> tuple[ImportedModel, Circuit]:
+    from onnx_models import model, save
+
+    imported = import_onnx(save(model(nodes, constants, dtype=dtype), tmp_path / "m.onnx"))  # type: ignore[arg-type]
+    return imported, tropixc.optimize(imported.circuit)
+
+
+def test_shifts_beyond_the_bound_are_caught_on_either_side(models: Path) -> None:
+    imported, circuit = loaded(models, "diabetes_lse")
+    polynomial = tropixc.compile(circuit)
+    points = sample_points(10, None, None, 1000, 0, True)
+    bound = float(circuit.deformation_bound()[0])
+    for shift in (-1.5 * bound, -bound, 0.05 * bound, 1.5 * bound):
+        moved = polynomial * TropicalPolynomial.constant(shift, 10)
+        # f_eps >= f_0 for a convex network: raising f_0 a little is caught as well
+        assert not check_agreement(imported, circuit, [moved], [0], points).holds
+    assert check_agreement(imported, circuit, [polynomial], [0], points).holds
+
+
+def test_points_where_the_runtime_overflows_are_left_out(tmp_path: Path) -> None:
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("Exp", ["x"], ["e"]),
+        helper.make_node("ReduceSum", ["e", "axes"], ["s"]),
+        helper.make_node("Log", ["s"], ["y"]),
+    ]
+    imported, circuit = one_piece(tmp_path, nodes, {"axes": np.array([1])}, np.float32)
+    polynomial = tropixc.compile(circuit)
+    points = np.vstack([np.eye(4), 100 * np.eye(4), -70 * np.ones((3, 4)), -110 * np.ones((3, 4))])
+    agreement = check_agreement(imported, circuit, [polynomial], [0], points)
+    assert (agreement.points, agreement.left_out, agreement.holds) == (4, 10, True)
+    assert "10 left out where its exponentials overflow" in agreement.line
+    with pytest.raises(InvalidInput, match="overflow at all 4 points"):
+        check_agreement(imported, circuit, [polynomial], [0], points[4:8])
+
+
+def test_narrowing_casts_widen_the_rounding(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["c", "axes"], ["m"]),
+        helper.make_node("Cast", ["m"], ["y"], to=TensorProto.DOUBLE),
+    ]
+    imported, circuit = one_piece(tmp_path, nodes, {"axes": np.array([1])}, np.float64)
+    assert imported.unit_roundoff == 2.0**-24
+    assert imported.input_type == "float64"
+    points = np.random.default_rng(0).normal(size=(50, 4))
+    assert check_agreement(imported, circuit, [tropixc.compile(circuit)], [0], points).holds
+
+
+def test_affine_double_models_agree_within_rounding(tmp_path: Path) -> None:
+    from onnx import helper
+
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    weights = np.random.default_rng(0).normal(size=(4, 1))
+    imported, circuit = one_piece(tmp_path, nodes, {"w": weights}, np.float64)
+    points = 1e6 * np.random.default_rng(1).normal(size=(500, 4))
+    agreement = check_agreement(imported, circuit, [tropixc.compile(circuit)], [0], points)
+    assert agreement.holds
+    assert agreement.bound.tolist() == [0.0]
+
+
+def test_data_outside_the_box_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="row 1 of the data"):
+        sample_points(1, Box.of((0, 1), 1), np.array([[0.5], [2.0]]), 10, 0, False)
+    with np.errstate(all="raise"):
+        assert np.isfinite(sample_points(1, Box.of((-1e308, 1e308), 1), None, 10, 0, False)).all()

@@ -300,3 +300,42 @@ def test_numbers_at_the_ends_of_float64(exponents: int, coefficients: int, count
     assert f.pruning((-1, 1)).verify()
     if min(exponents, coefficients) > -320:  # denormal numbers have lost the digits that decide
         assert len(f.prune()) == len(reference)
+
+
+def test_forged_evidence_is_rejected() -> None:
+    f = TropicalPolynomial([[0.0], [1.0]], [0.0, 0.0])
+    good = f.pruning()
+    only = replace(good, kept=good.kept[:1], witnesses=Rationals.of([[-1.0]]))
+    for support in ((-1,), (1,), (7,), ()):
+        assert not replace(only, dropped=(Domination(1, support, (Fraction(1),) * len(support)),)).verify()
+    assert not replace(good, witnesses=good.witnesses[:1]).verify()
+    # negative weights: 2x = −1·0 + 2·x
+    g = TropicalPolynomial([[0.0], [1.0], [2.0]], [0.0, 0.0, 0.0])
+    negative = Domination(2, (0, 1), (Fraction(-1), Fraction(2)))
+    witnesses = Rationals.of([[-1.0], [1.0]])
+    assert not replace(g.pruning(), kept=np.array([0, 1]), witnesses=witnesses, dropped=(negative,)).verify()
+
+
+def test_witnesses_must_lie_in_the_box_and_win_alone() -> None:
+    f = TropicalPolynomial([[0.0], [1.0]], [0.0, 0.0])
+    good = f.pruning((-1, 1))
+    assert good.verify()
+    assert not replace(good, witnesses=Rationals.of([[-2.0], [1.0]])).verify()
+    # max(0, −x) on [0, 1]: at x = 0 the dropped −x ties with 0, so that point proves nothing
+    g = TropicalPolynomial([[0.0], [-1.0]], [0.0, 0.0]).pruning((0, 1))
+    assert g.kept.tolist() == [0]
+    assert g.verify()
+    assert not replace(g, witnesses=Rationals.of([[0.0]])).verify()
+
+
+def test_one_monomial_on_a_box_away_from_the_origin() -> None:
+    pruning = TropicalPolynomial([[1.0, 1.0]], [0.0]).pruning(([2, -4], [3, -3]))
+    assert pruning.verify()
+    assert len(pruning.kept) == 1
+
+
+def test_witnesses_beyond_ties_at_the_base_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pruning.DominanceProgram, "propose", lambda self, k: None)
+    f = TropicalPolynomial([[1.0], [2.0], [-1.0]], [0.0, 0.0, 0.0])  # all tie at 0
+    assert kept(f) == 2
+    assert kept(f, (0, np.inf)) == 1

@@ -181,3 +181,29 @@ def test_bad_operands() -> None:
         f.substitute([[1.0], [2.0]], [0.0])
     with pytest.raises(InvalidInput, match="range of float64"):
         TropicalPolynomial([[1e308]], [0.0]) ** 10
+
+
+def test_integers_beyond_float64_are_exact() -> None:
+    assert TropicalPolynomial([[2**53 + 1]], [0]).exact.numerators[0, 0] == 2**53 + 1
+
+
+@pytest.mark.parametrize("bad", [[[1j]], [[True]], [["1"]], [[None]], np.array([[1]], dtype="datetime64[s]")])
+def test_what_is_no_number(bad: object) -> None:
+    with pytest.raises(InvalidInput):
+        TropicalPolynomial(bad, [0.0])  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput):
+        TropicalPolynomial([[1.0]], [0.0])(bad)  # type: ignore[call-overload]
+
+
+def test_values_beyond_float64_are_refused_and_exact_ones_are_not() -> None:
+    f = TropicalPolynomial([[1e308, -1e308, 1e308, -1e308]], [0])
+    with pytest.raises(InvalidInput, match="range of float64"):
+        f([[10.0] * 4])
+    with pytest.raises(InvalidInput, match="range of float64"):
+        f.deform(1.0).gradient([[10.0] * 4])
+    assert f(Rationals.of([[10.0] * 4])).fractions().tolist() == [0]
+
+
+def test_no_variables() -> None:
+    f = TropicalPolynomial(np.zeros((2, 0)), [1.0, 2.0])
+    assert f(np.zeros((3, 0))).tolist() == [2.0] * 3

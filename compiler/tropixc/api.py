@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from tropix.boxes import BoxLike
 from tropix.circuits import Circuit
 from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import TropicalPolynomial
 from tropixc.frontends.onnx import ImportedModel, import_onnx
-from tropixc.lowerings import lower_to_polynomial
+from tropixc.lowerings import lower_to_polynomial, to_latex, to_sympy, to_text
 from tropixc.passes import optimize
 
-TARGETS = ("polynomial",)
+Compiled: TypeAlias = Any
+"""A `TropicalPolynomial`, or for other targets a sympy expression or text."""
+
+TARGETS: dict[str, Callable[[TropicalPolynomial], Compiled]] = {
+    "polynomial": lambda polynomial: polynomial,
+    "sympy": to_sympy,
+    "latex": to_latex,
+    "text": to_text,
+}
 
 
 def load(path: str | Path, output: str | None = None) -> Circuit:
@@ -21,6 +33,8 @@ def load(path: str | Path, output: str | None = None) -> Circuit:
     ``output`` names the graph output where the model has several. The circuit is the real-valued function of the
     stored weights. Raises `FormatError` for unsound files, `Unsupported` for what has no exact rule.
     """
+    if not isinstance(path, (str, Path)):
+        raise InvalidInput(f"path is a {type(path).__name__}: expected a file name")
     return optimize(import_onnx(path, output).circuit)
 
 
@@ -30,12 +44,15 @@ def compile(
     *,
     box: BoxLike | None = None,
     output: int | None = None,
-) -> TropicalPolynomial | list[TropicalPolynomial]:
+    time_limit: float | None = None,
+) -> Compiled | list[Compiled]:
     """Compile a model or circuit at ε → 0 to its exact, irredundant tropical polynomial.
 
-    One polynomial for ``output``, or where the model has one output; else a list, one an output. On a ``box``
-    (lower, upper) only monomials that are active there are kept, and the result is valid there.
-    Raises `Unsupported` for outputs that are not convex, `InvalidInput` for a wrong box, output or target.
+    One result for ``output``, or where the model has one output; else a list, one an output. ``to`` is
+    ``"polynomial"``, or ``"sympy"``, ``"latex"``, ``"text"`` for the polynomial in that form (JSON: `Artefact`). On a
+    ``box`` (lower, upper) only monomials that are active there are kept, and the result is valid there.
+    Raises `Unsupported` for outputs that are not convex and for work beyond ``time_limit`` seconds an output,
+    `InvalidInput` for a wrong box, output or target.
     """
     if to not in TARGETS:
         raise Unsupported(f"target {to!r}: supported are {', '.join(map(repr, TARGETS))}")
@@ -47,7 +64,9 @@ def compile(
         circuit = load(model)
     else:
         raise InvalidInput(f"model is a {type(model).__name__}: expected a path or a Circuit")
-    if output is not None:
-        return lower_to_polynomial(circuit, output, box).polynomial
-    polynomials = [lower_to_polynomial(circuit, k, box).polynomial for k in range(circuit.output_size)]
-    return polynomials[0] if len(polynomials) == 1 else polynomials
+    if output is not None and not isinstance(output, (int, np.integer)):
+        raise InvalidInput(f"output is {output!r}: expected an index")
+    outputs = range(circuit.output_size) if output is None else [int(output)]
+    lowerings = [lower_to_polynomial(circuit, k, box, time_limit=time_limit) for k in outputs]
+    results = [TARGETS[to](lowering.polynomial) for lowering in lowerings]
+    return results[0] if len(results) == 1 else results

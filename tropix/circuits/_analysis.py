@@ -107,7 +107,10 @@ def _reads(matrix: Matrix, sign: int, marked: BoolArray) -> BoolArray:
 
 
 def exactness_classes(circuit: Circuit) -> tuple[Exactness, ...]:
-    """The class of each node: solutions feed solutions and gradients; sums of both, and what is nonlinear after a gradient, are neither."""
+    """The class of each node.
+
+    Solutions feed solutions and gradients; a sum of both, and what is nonlinear after a gradient, are structural.
+    """
     classes: list[Exactness] = []
     for node in circuit.nodes:
         sources = {classes[source] for source in node.sources}

@@ -55,13 +55,14 @@ def compile_command(
         Path | None,
         typer.Option(help="Draw the regions (1 or 2 inputs) on the box, or on [-1, 1]; .png, .pdf or .svg."),
     ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Give up on an output after so many seconds.", min=0)] = None,
     graph_output: GraphOutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model at eps -> 0 to its exact tropical polynomials, and check them against onnxruntime."""
     from tropix.boxes import Box
     from tropixc.frontends.onnx import import_onnx
-    from tropixc.lowerings import Artefact, write_atomically
+    from tropixc.lowerings import Artefact, write_all
     from tropixc.passes import optimize
 
     if plot is not None and plot.suffix not in PICTURES:
@@ -75,7 +76,7 @@ def compile_command(
     domain = None if box is None else Box.parse(box, circuit.input_size)
     rows = None if data is None else read_points(data, circuit.input_size)
     outputs = list(range(circuit.output_size)) if output is None else [output]
-    lowerings = _lower(circuit, outputs, domain)
+    lowerings = _lower(circuit, outputs, domain, time_limit)
     artefact = Artefact(
         tuple(lowering.polynomial for lowering in lowerings),
         tuple(outputs),
@@ -88,11 +89,13 @@ def compile_command(
         agreement = str(error)
     picture = None if plot is None else _draw(artefact, plot.suffix[1:])
     violated = not isinstance(agreement, str) and not agreement.holds
+    files: dict[Path, str | bytes] = {}
+    if target is not None and form is not None:
+        files[target] = render(artefact, form)
+    if plot is not None and picture is not None:
+        files[plot] = picture
     if not violated:
-        if target is not None and form is not None:
-            write_atomically(target, render(artefact, form))
-        if plot is not None and picture is not None:
-            write_atomically(plot, picture)
+        write_all(files)
     if as_json:
         typer.echo(json.dumps(_report(imported, lowerings, domain, agreement, None if violated else target)))
     elif form is not None and target is None:
@@ -110,7 +113,9 @@ def _source(imported: ImportedModel) -> dict[str, str]:
     return {**source, "notes": "\n".join(imported.notes)} if imported.notes else source
 
 
-def _lower(circuit: Circuit, outputs: list[int], domain: Box | None) -> list[PolynomialLowering]:
+def _lower(
+    circuit: Circuit, outputs: list[int], domain: Box | None, time_limit: float | None
+) -> list[PolynomialLowering]:
     from rich.progress import Progress
 
     from tropixc.lowerings import lower_to_polynomial
@@ -123,7 +128,7 @@ def _lower(circuit: Circuit, outputs: list[int], domain: Box | None) -> list[Pol
             def report(formed: int, k: int = k) -> None:
                 progress.update(task, description=f"output {k}: {formed} monomials formed")
 
-            lowerings.append(lower_to_polynomial(circuit, k, domain, progress=report))
+            lowerings.append(lower_to_polynomial(circuit, k, domain, progress=report, time_limit=time_limit))
             progress.advance(task)
     return lowerings
 

@@ -39,7 +39,14 @@ def eval_command(
     active = np.column_stack([polynomial.active(points) for polynomial in artefact.polynomials])
     if as_json:
         typer.echo(
-            json.dumps({"outputs": list(artefact.outputs), "values": values.tolist(), "active": active.tolist()})
+            json.dumps(
+                {
+                    "outputs": list(artefact.outputs),
+                    "values": [[v if v > -np.inf else "-inf" for v in row] for row in values.tolist()],
+                    "active": active.tolist(),
+                },
+                allow_nan=False,
+            )
         )
         return
     from rich.table import Table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,18 +35,22 @@ def read_points(path: Path, dimension: int) -> FloatArray:
     import numpy as np
 
     if not path.is_file():
-        raise FormatError(f"{path}: no such file")
+        raise FormatError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
     if path.stat().st_size > MAX_DATA_BYTES:
         raise FormatError(f"{path}: larger than {MAX_DATA_BYTES} bytes")
     try:
         if path.suffix == ".npy":
             array = np.load(path, allow_pickle=False)
         else:
-            array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
-        points = np.asarray(array, dtype=np.float64)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an empty file warns; it is refused below
+                array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
     except (ValueError, OSError, EOFError) as error:
         raise FormatError(f"{path}: expected a .npy array or comma-separated numbers: {error}") from None
-    return check_points(points.reshape(len(points), -1) if points.ndim > 1 else points[None, :], dimension, str(path))
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+        raise FormatError(f"{path}: expected an array of real numbers")
+    points = np.asarray(array, dtype=np.float64)
+    return check_points(points[None, :] if points.ndim == 1 else points, dimension, str(path))
 
 
 def parse_points(text: str, dimension: int) -> FloatArray:
@@ -64,7 +69,7 @@ def check_points(points: FloatArray, dimension: int, where: str) -> FloatArray:
     """Points of the right width, finite."""
     import numpy as np
 
-    if points.ndim != 2 or points.shape[1] != dimension:
+    if points.ndim != 2 or points.shape[1] != dimension or not len(points):
         raise InvalidInput(f"{where}: points of shape {points.shape}, expected rows of {dimension} numbers")
     if not np.isfinite(points).all():
         raise InvalidInput(f"{where}: points contain NaN or infinite numbers")

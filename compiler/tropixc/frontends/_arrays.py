@@ -27,14 +27,14 @@ def from_arrays(layers: Sequence[Layer]) -> Circuit:
     >>> circuit([[-3.0], [2.0]]).ravel()
     array([3., 2.])
     """
-    if not len(layers):
+    if not isinstance(layers, Sequence) or not layers:
         raise InvalidInput("a network needs at least one layer (weights, bias, activation)")
     builder: CircuitBuilder | None = None
     position = 0
     for number, layer in enumerate(layers):
         where = f"layer {number}"
-        if len(layer) != 3:
-            raise InvalidInput(f"{where} has {len(layer)} entries: expected (weights, bias, activation)")
+        if not isinstance(layer, (tuple, list)) or len(layer) != 3:
+            raise InvalidInput(f"{where} is no triple: expected (weights, bias, activation)")
         weights = real_array(layer[0], f"{where}: weights", 2)
         bias = real_array(layer[1], f"{where}: bias", 1)
         if builder is None:
@@ -51,6 +51,8 @@ def from_arrays(layers: Sequence[Layer]) -> Circuit:
 
 
 def _activate(builder: CircuitBuilder, source: int, activation: Activation, where: str) -> int:
+    if isinstance(activation, (tuple, list)):
+        activation = tuple(part.item() if isinstance(part, np.generic) else part for part in activation)  # type: ignore[assignment]
     match activation:
         case None:
             return source

@@ -43,6 +43,8 @@ class Artefact:
     def __post_init__(self) -> None:
         if not self.polynomials or len(self.polynomials) != len(self.outputs):
             raise FormatError(f"{len(self.polynomials)} polynomials for {len(self.outputs)} outputs")
+        if len(set(self.outputs)) < len(self.outputs):
+            raise FormatError(f"an output is named twice in {self.outputs}")
         if len({polynomial.dimension for polynomial in self.polynomials}) != 1:
             raise FormatError("polynomials in different numbers of variables")
 
@@ -84,7 +86,7 @@ class Artefact:
             raise FormatError(f"not a JSON file, or truncated: {error}") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise FormatError(f'no compiled artefact: expected "format": "{FORMAT}"')
-        if data.get("version") != VERSION:
+        if data.get("version") != VERSION or isinstance(data["version"], bool):
             raise Unsupported(f"artefact version {data.get('version')!r}: this tropix reads version {VERSION}")
         dimension = data.get("dimension")
         if not isinstance(dimension, int) or isinstance(dimension, bool) or dimension < 1:
@@ -97,7 +99,7 @@ class Artefact:
             raise FormatError("source: expected an object of strings")
         polynomials = tuple(_polynomial(entry, dimension, f"polynomials[{i}]") for i, entry in enumerate(entries))
         outputs = tuple(entry.get("output") for entry in entries)
-        if not all(isinstance(output, int) and output >= 0 for output in outputs):
+        if not all(isinstance(output, int) and not isinstance(output, bool) and output >= 0 for output in outputs):
             raise FormatError("every polynomial needs an output index >= 0")
         return cls(polynomials, outputs, _box(data.get("box"), dimension), source)
 
@@ -111,7 +113,7 @@ def read_artefact(path: str | Path) -> Artefact:
     """Read an artefact; raises `FormatError` naming the file."""
     file = Path(path)
     if not file.is_file():
-        raise FormatError(f"{file}: no such file")
+        raise FormatError(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
     if file.stat().st_size > MAX_BYTES:
         raise FormatError(f"{file}: larger than {MAX_BYTES} bytes")
     try:
@@ -177,5 +179,8 @@ def _box(value: Any, dimension: int) -> Box | None:
         numbers = value.get(name) if isinstance(value, dict) else None
         if not isinstance(numbers, list) or len(numbers) != dimension:
             raise FormatError(f"box: expected {dimension} numbers in {name!r}")
-        ends.append([float(v) if v in ("inf", "-inf") else float(_number(v, f"box {name}")) for v in numbers])
+        try:
+            ends.append([float(v) if v in ("inf", "-inf") else float(_number(v, f"box {name}")) for v in numbers])
+        except OverflowError:
+            raise FormatError(f"box: a number in {name!r} exceeds the range of float64") from None
     return Box.of((ends[0], ends[1]), dimension)

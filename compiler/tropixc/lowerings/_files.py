@@ -1,26 +1,45 @@
-"""Writing files so that an interrupted run leaves the old file whole."""
+"""Writing files so that an interrupted run leaves the old files whole."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tropix.errors import InvalidInput
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
-    """Write text (as UTF-8) or bytes to a temporary file in the same folder, then rename it over ``path``.
+    """Write one file; see :func:`write_all`."""
+    write_all({Path(path): content})
 
-    Raises `InvalidInput` where the folder does not exist or cannot be written.
+
+def write_all(files: Mapping[Path, str | bytes]) -> None:
+    """Write text (as UTF-8) or bytes to temporary files in the targets' folders, then rename all of them.
+
+    A symbolic link is followed. Raises `InvalidInput`, and changes nothing, where a folder does not exist, a target is
+    no regular file, or something cannot be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise InvalidInput(f"{target} is a folder: name a file")
+    temporary: dict[str, Path] = {}
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        for path, content in files.items():
+            target = path.resolve()
+            if target.exists() and not target.is_file():
+                raise InvalidInput(f"{path} is no regular file: name another")
+            temporary[_write_beside(target, content)] = target
+        for name, target in temporary.items():
+            os.replace(name, target)
     except OSError as error:
-        raise InvalidInput(f"cannot write {target}: {error.strerror or error}") from None
+        raise InvalidInput(f"cannot write {' and '.join(map(str, files))}: {error.strerror or error}") from None
+    finally:
+        for name in temporary:
+            if os.path.exists(name):
+                os.unlink(name)
+
+
+def _write_beside(target: Path, content: str | bytes) -> str:
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
@@ -28,10 +47,8 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
             os.fsync(stream.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, target)
-    except BaseException as error:
-        os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise InvalidInput(f"cannot write {target}: {error.strerror or error}") from None
+        os.chmod(name, 0o666 & ~mask)
+    except BaseException:
+        os.unlink(name)
         raise
+    return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,20 +58,26 @@ class PolynomialLowering:
 
 
 def lower_to_polynomial(
-    circuit: Circuit, output: int, box: BoxLike | None = None, *, progress: Progress | None = None
+    circuit: Circuit,
+    output: int,
+    box: BoxLike | None = None,
+    *,
+    progress: Progress | None = None,
+    time_limit: float | None = None,
 ) -> PolynomialLowering:
     """The tropical limit of one output as a tropical polynomial, exact in every digit.
 
     Every float weight is taken as the rational number it is; sums and products are rational; after each tropical
     sum and product dominated monomials are pruned exactly, on the box if one is given. ``progress(formed)`` is called
     after each of them with the number of monomials formed so far; what it raises ends the work.
-    Raises `Unsupported` if the output is not convex by the signs of its weights, or the expansion grows too large.
+    Raises `Unsupported` if the output is not convex by the signs of its weights, or if the expansion grows too large or
+    takes longer than ``time_limit`` seconds; the text says how far it got.
     """
     if not 0 <= output < circuit.output_size:
         raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
     domain = None if box is None else Box.of(box, circuit.input_size)
     _require_convex(circuit, output)
-    expansion = _Expansion(circuit, domain, progress)
+    expansion = _Expansion(circuit, domain, progress, time_limit)
     polynomial = expansion.component(circuit.output, output, 1)
     if domain is not None:
         polynomial = polynomial.prune(domain)
@@ -104,11 +111,13 @@ def _require_convex(circuit: Circuit, output: int) -> None:
 class _Expansion:
     """Components of nodes as polynomials of ±v, computed once each."""
 
-    def __init__(self, circuit: Circuit, box: Box | None, progress: Progress | None) -> None:
+    def __init__(self, circuit: Circuit, box: Box | None, progress: Progress | None, time_limit: float | None) -> None:
         self.circuit = circuit
         self.box = box
         self.formed = 0
         self.progress = progress
+        self.time_limit = time_limit
+        self.started = time.monotonic()
         self._components: dict[tuple[int, int, int], TropicalPolynomial] = {}
         self._affine: dict[int, Rationals | None] = {}
 
@@ -147,12 +156,14 @@ class _Expansion:
         node = self.circuit.nodes[position]
         if isinstance(node, Affine):
             return self._affine_component(node, index, sign)
+        if isinstance(node, Gibbs):  # convex only where it is the constant 1: a segment of one entry
+            return TropicalPolynomial.constant(float(sign), self.circuit.input_size)
         assert isinstance(node, LogSumExp)
         start, stop = int(node.segments[index]), int(node.segments[index + 1])
         parts = [self.component(node.source, j, sign) for j in range(start, stop)]
         self._count(sum(len(part) for part in parts))
         joined = TropicalPolynomial.from_rationals(Rationals.concatenate([part.exact for part in parts]))
-        return joined.prune(self.box)
+        return self._prune(joined)
 
     def _affine_component(self, node: Affine, index: int, sign: int) -> TropicalPolynomial:
         width = self.circuit.input_size
@@ -174,8 +185,19 @@ class _Expansion:
 
     def _count(self, formed: int) -> None:
         self.formed += formed
+        self._watch()
         if self.progress is not None:
             self.progress(self.formed)
+
+    def _watch(self, done: int = 0, total: int = 0) -> None:
+        if self.time_limit is not None and time.monotonic() - self.started > self.time_limit:
+            raise Unsupported(
+                f"the expansion reached its time limit of {self.time_limit:g} s after forming {self.formed} monomials: "
+                "compile on a smaller box, or an earlier layer, or allow more time"
+            )
+
+    def _prune(self, polynomial: TropicalPolynomial) -> TropicalPolynomial:
+        return polynomial.prune(self.box, progress=self._watch)
 
     def _product(self, left: TropicalPolynomial, right: TropicalPolynomial) -> TropicalPolynomial:
         size = len(left) * len(right)
@@ -186,7 +208,7 @@ class _Expansion:
             )
         self._count(size)
         product = left * right
-        return product if min(len(left), len(right)) <= 1 else product.prune(self.box)
+        return product if min(len(left), len(right)) <= 1 else self._prune(product)
 
 
 def _signed(rows: Rationals, sign: int) -> Rationals:

@@ -26,7 +26,7 @@ def read_model(path: Path) -> ModelProto:
     Raises `FormatError` (not readable as a sound ONNX model, all faults at once) or `Unsupported` (opset).
     """
     if not path.is_file():
-        raise FormatError(f"{path}: no such file")
+        raise FormatError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise FormatError(f"{path}: {size} bytes, more than a protobuf message can hold: use external data")
