@@ -446,3 +446,11 @@ def test_nodes_do_not_share_memory_with_the_caller() -> None:
     frozen_nan.data.flags.writeable = False
     with pytest.raises(InvalidInput, match="NaN"):
         Affine((Term(0, frozen_nan),), np.zeros(1))
+
+
+def test_overflow_is_an_error() -> None:
+    circuit = tropixc.from_arrays([([[1e200, -1e200]], [0.0], None), ([[1e200]], [0.0], "relu")])
+    for method in (circuit, circuit.gradient):
+        with pytest.raises(InvalidInput, match="range of float64"):
+            method([[1.0, 0.0]])
+    assert circuit([[1.0, 1.0]])[0, 0] == 0.0

@@ -194,3 +194,9 @@ def test_softmax_over_one_entry_is_one() -> None:
     builder = CircuitBuilder(2)
     ones = builder.add(Gibbs(0, 1.0, uniform_segments(2, 1)))
     assert [tropixc.to_text(f) for f in tropixc.compile(builder.build(ones))] == ["1", "1"]
+
+
+def test_models_too_wide_for_exact_tables_are_refused() -> None:
+    builder = CircuitBuilder(100_000)
+    with pytest.raises(Unsupported, match="exact numbers"):
+        tropixc.compile(builder.build(builder.relu(0)), output=0)

@@ -57,6 +57,8 @@ CASES = {
     "gemm": Case([node("Gemm", "x w b", transB=1)], {"w": W, "b": B}, (7, 9, 13, 20)),
     "gemm-scaled": Case([node("Gemm", "x w b", alpha=0.3, beta=0.7)], {"w": V, "b": B}, (9, 20)),
     "gemm-scalar-bias": Case([node("Gemm", "x w b")], {"w": V, "b": 0.5}, (11, 20)),
+    "gemm-row-bias": Case([node("Gemm", "x w b", beta=0.5)], {"w": V, "b": B[None]}, (11, 20)),
+    "gemm-one-bias": Case([node("Gemm", "x w b")], {"w": V, "b": [[0.5]]}, (11, 20)),
     "gemm-no-bias": Case([node("Gemm", "x w")], {"w": V}, (11, 20)),
     "matmul": Case([node("MatMul", "x w")], {"w": V}, (7, 13, 20)),
     "matmul-3d": Case([node("MatMul", "x w")], {"w": rng.normal(size=(3, 5))}, shape=THREE),
@@ -341,6 +343,7 @@ REFUSED = {
     "axes-twice": ([node("ReduceMax", "x axes")], axes([1, -1]), "named twice"),
     "float-axes": ([node("ReduceMax", "x axes")], {"axes": [1.0]}, "expected integers|not a valid"),
     "bias": ([node("Gemm", "x w c")], {"w": W.T, "c": np.ones((5, 6))}, "bias"),
+    "bias-column": ([node("Gemm", "x w c")], {"w": W.T, "c": np.ones((5, 1))}, "bias"),
     "no-elements": ([node("MatMul", "x w")], {"w": np.ones((4, 0))}, "holds nothing"),
     "tiny-divisor": ([node("Div", "x c")], {"c": 1e-310}, "too small"),
     "other-softplus": (

@@ -84,19 +84,28 @@ class Circuit:
     # -- values -------------------------------------------------------------------------------------------------
 
     def __call__(self, points: npt.ArrayLike) -> FloatArray:
-        """Values F(x): points (n, d) → (n, m); one point (d,) → (m,). Memory is bounded by blocks of points."""
+        """Values F(x): points (n, d) → (n, m); one point (d,) → (m,). Memory is bounded by blocks of points.
+
+        Raises `InvalidInput` for points of another width or not finite, and where values leave float64.
+        """
         rows, single = points_array(points, self.input_size)
         result = np.empty((len(rows), self.output_size))
         for block in self._blocks(len(rows)):
-            result[block] = self.values(rows[block])[self.output]
+            result[block] = self._finite(self.values(rows[block])[self.output])
         return result[0] if single else result
+
+    @staticmethod
+    def _finite(values: FloatArray) -> FloatArray:
+        if not np.isfinite(values).all():
+            raise InvalidInput("values exceed the range of float64 at these points: rescale the model or the points")
+        return values
 
     def _blocks(self, count: int) -> Iterable[slice]:
         step = max(1, BLOCK_VALUES // max(1, sum(node.size for node in self.nodes)))
         return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
     def values(self, points: FloatArray) -> list[FloatArray]:
-        """The values (n, size) of every node at points (n, d)."""
+        """The values (n, size) of every node at points (n, d); NaN or infinite where they overflow."""
         from tropix.kernels import segment_gibbs, segment_log_sum_exp
 
         values: list[FloatArray] = []
@@ -153,6 +162,7 @@ class Circuit:
         result = np.empty((len(rows), self.output_size, self.input_size))
         for block in self._blocks(len(rows)):
             values = self.values(rows[block])
+            self._finite(values[self.output])
             for k in range(self.output_size):
                 seed = np.zeros_like(values[self.output])
                 seed[:, k] = 1.0
@@ -370,11 +380,12 @@ def dense(matrix: Matrix) -> FloatArray:
 def _affine(node: Affine, values: list[FloatArray], count: int) -> FloatArray:
     total = np.empty((count, node.size))
     total[:] = node.bias
-    for term in node.terms:
-        if isinstance(term.matrix, np.ndarray):
-            total += values[term.source] @ term.matrix.T
-        else:
-            total += (term.matrix @ values[term.source].T).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        for term in node.terms:
+            if isinstance(term.matrix, np.ndarray):
+                total += values[term.source] @ term.matrix.T
+            else:
+                total += (term.matrix @ values[term.source].T).T
     return total
 
 

@@ -20,6 +20,8 @@ from tropix.polynomials import Pruning, TropicalPolynomial
 
 Progress = Callable[[int], None]
 
+MAX_TABLE = 5_000_000
+"""Largest number of exact numbers that describe one node of affine functions."""
 MAX_PRODUCT = 2_000_000
 """Largest number of monomials that one tropical product may form before it is pruned."""
 
@@ -137,13 +139,18 @@ class _Expansion:
     def _compute_rows(self, position: int) -> Rationals | None:
         node = self.circuit.nodes[position]
         width = self.circuit.input_size
+        if not isinstance(node, Input | Affine):
+            return None
+        if node.size * (width + 1) > MAX_TABLE:
+            raise Unsupported(
+                f"node {self.circuit.names[position]!r} has {node.size} affine functions of {width} inputs, more than "
+                f"{MAX_TABLE} exact numbers: compile a part of the model"
+            )
         if isinstance(node, Input):
             return Rationals.of(np.eye(width, width + 1))
-        if not isinstance(node, Affine):
-            return None
-        sources = [self.affine_rows(term.source) for term in node.terms]
         total = Rationals.of(np.column_stack([np.zeros((node.size, width)), node.bias]))
-        for term, source in zip(node.terms, sources, strict=True):
+        for term in node.terms:
+            source = self.affine_rows(term.source)
             if source is None:
                 return None
             total = total + _exact_matrix(term.matrix) @ source

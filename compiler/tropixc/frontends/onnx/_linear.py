@@ -56,7 +56,7 @@ def _gemm(call: Call) -> Value:
     bias = np.zeros(1)
     if call.optional(2) is not None:
         bias = call.weights(call.constant(2))
-        if np.broadcast_shapes(bias.shape[-1:], (len(matrix),)) != (len(matrix),) or bias.size > len(matrix):
+        if bias.ndim > 2 or bias.shape[:-1] not in ((), (1,)) or bias.shape[-1:] not in ((), (1,), (len(matrix),)):
             raise FormatError(f"{call.what}: bias {bias.shape} does not fit {len(matrix)} outputs")
         bias = bias.reshape(-1)
     product = _linear(call, tensor, matrix, bias if alpha == beta == 1.0 else np.zeros(1))
