@@ -161,6 +161,7 @@ BAD = [
     (("eval", "f.json", "--data", "scalar.npy"), "expected rows of 2"),
     (("eval", "f.json", "--data", "complex.npy"), "real numbers"),
     (("eval", "f.json", "--data", "."), "a folder"),
+    (("compile", "MODEL", "--box", "8,9", "--data", "points.csv"), "row 0 of the data lies outside"),
     (("compile", "."), "a folder"),
     (("compile", "MODEL", "-o", "g.json", "--plot", "absent/p.png"), "cannot write"),
     (("compile", "MODEL", "--time-limit", "0"), "time limit"),
@@ -178,6 +179,7 @@ def test_bad_usage_writes_nothing(  # type: ignore[no-untyped-def]
     Path("words.csv").write_text("a,b\n")
     np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     Path("empty.csv").write_text("")
+    Path("points.csv").write_text("1,1\n")
     for name, array in (
         ("empty", np.zeros((0, 2))),
         ("scalar", np.array(1.0)),

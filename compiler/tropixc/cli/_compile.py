@@ -15,6 +15,7 @@ from tropix.errors import InvalidInput, TropixError
 from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console, read_points
 
 if TYPE_CHECKING:
+    from tropix.arrays import FloatArray
     from tropix.boxes import Box
     from tropix.circuits import Circuit
     from tropixc.agreement import Agreement
@@ -61,6 +62,7 @@ def compile_command(
 ) -> None:
     """Compile a model at eps -> 0 to its exact tropical polynomials, and check them against onnxruntime."""
     from tropix.boxes import Box
+    from tropixc.agreement import sample_points
     from tropixc.frontends.onnx import import_onnx
     from tropixc.lowerings import Artefact, write_all
     from tropixc.passes import optimize
@@ -75,6 +77,7 @@ def compile_command(
     circuit = optimize(imported.circuit)
     domain = None if box is None else Box.parse(box, circuit.input_size)
     rows = None if data is None else read_points(data, circuit.input_size)
+    chosen = sample_points(circuit.input_size, domain, rows, points, seed, imported.input_type == "float32")
     outputs = list(range(circuit.output_size)) if output is None else [output]
     lowerings = _lower(circuit, outputs, domain, time_limit)
     artefact = Artefact(
@@ -83,10 +86,7 @@ def compile_command(
         domain,
         _source(imported),
     )
-    try:
-        agreement: Agreement | str = _check(imported, circuit, artefact, rows, points, seed)
-    except TropixError as error:
-        agreement = str(error)
+    agreement = _check(imported, circuit, artefact, chosen)
     picture = None if plot is None else _draw(artefact, plot.suffix[1:])
     violated = not isinstance(agreement, str) and not agreement.holds
     files: dict[Path, str | bytes] = {}
@@ -133,14 +133,14 @@ def _lower(
     return lowerings
 
 
-def _check(
-    imported: ImportedModel, circuit: Circuit, artefact: Artefact, rows: Any, points: int, seed: int
-) -> Agreement:
-    from tropixc.agreement import check_agreement, sample_points
+def _check(imported: ImportedModel, circuit: Circuit, artefact: Artefact, points: FloatArray) -> Agreement | str:
+    """The agreement, or why it could not be checked."""
+    from tropixc.agreement import check_agreement
 
-    single = imported.input_type == "float32"
-    chosen = sample_points(circuit.input_size, artefact.box, rows, points, seed, single)
-    return check_agreement(imported, circuit, artefact.polynomials, artefact.outputs, chosen)
+    try:
+        return check_agreement(imported, circuit, artefact.polynomials, artefact.outputs, points)
+    except TropixError as error:
+        return str(error)
 
 
 def render(artefact: Artefact, form: Format) -> str:
