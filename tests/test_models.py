@@ -182,6 +182,10 @@ def test_affine_double_models_agree_within_rounding(tmp_path: Path) -> None:
     assert agreement.bound.tolist() == [0.0]
 
 
+def test_wide_models_are_compared_at_fewer_points() -> None:
+    assert sample_points(1_000_000, None, None, 1000, 0, False).shape == (10, 1_000_000)
+
+
 def test_data_outside_the_box_is_refused() -> None:
     with pytest.raises(InvalidInput, match="row 1 of the data"):
         sample_points(1, Box.of((0, 1), 1), np.array([[0.5], [2.0]]), 10, 0, False)

@@ -16,6 +16,8 @@ from tropixc.frontends.onnx import ImportedModel
 
 SAFE_EXPONENTS = {"float32": (-60.0, 80.0), "float64": (-650.0, 690.0)}
 """Where a runtime's exp neither overflows nor loses digits to underflow."""
+MAX_COORDINATES = 10_000_000
+"""Largest number of coordinates of all sampled points together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +55,11 @@ def sample_points(
 ) -> FloatArray:
     """Points to compare at: all rows of data, else uniform in the box, else normal at scales from 0.1 to 10.
 
-    With ``single`` they are rounded to float32, so that a float32 runtime sees the same points.
+    At most 10⁷ coordinates are drawn, so very wide models are compared at fewer points. With ``single`` the points are
+    rounded to float32, so that a float32 runtime sees the same ones.
     """
     rng = np.random.default_rng(seed)
+    count = max(1, min(count, MAX_COORDINATES // dimension))
     if data is not None:
         points = np.array(data, dtype=np.float64)
         if box is not None and not box.contains(points).all():
