@@ -89,6 +89,10 @@ class Box:
         array = np.asarray(points, dtype=np.float64)
         return np.asarray(((array >= self.lower) & (array <= self.upper)).all(axis=-1), dtype=np.bool_)
 
+    def outside(self, points: npt.ArrayLike) -> list[int]:
+        """The indices of the rows of points (n, d) that do not lie in the closed box."""
+        return [int(i) for i in np.flatnonzero(~self.contains(points))]
+
     def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
         """Draw points uniformly; an unbounded interval is cut to length 2 at its finite end (or [−1, 1])."""
         lower = np.where(np.isfinite(self.lower), self.lower, np.where(np.isfinite(self.upper), self.upper - 2, -1))

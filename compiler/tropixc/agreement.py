@@ -62,9 +62,9 @@ def sample_points(
     count = max(1, min(count, MAX_COORDINATES // dimension))
     if data is not None:
         points = np.array(data, dtype=np.float64)
-        if box is not None and not box.contains(points).all():
-            row = int(np.flatnonzero(~box.contains(points))[0])
-            raise InvalidInput(f"row {row} of the data lies outside the box on which the polynomials are valid")
+        outside = [] if box is None else box.outside(points)
+        if outside:
+            raise InvalidInput(f"row {outside[0]} of the data lies outside the box on which the polynomials are valid")
     elif box is not None:
         points = box.sample(count, rng)
     else:

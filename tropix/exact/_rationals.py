@@ -97,13 +97,14 @@ class Rationals:
 
     def __matmul__(self, other: Rationals) -> Rationals:
         """Exact matrix product of two 2-D arrays, computed by flint."""
-        product = self._flint() * other._flint()
+        product = self.to_flint() * other.to_flint()
         numerators = np.empty(product.nrows() * product.ncols(), dtype=object)
         numerators[:] = [int(entry) for entry in product.entries()]
         shape = (self.shape[0], other.shape[1])
         return Rationals(numerators.reshape(shape), self.denominator * other.denominator).reduced()
 
-    def _flint(self) -> Any:
+    def to_flint(self) -> Any:
+        """The numerators of a 2-D array as a flint ``fmpz_mat``."""
         rows, columns = self.shape
         return flint.fmpz_mat(rows, columns, self.numerators.ravel().tolist())
 
@@ -183,6 +184,11 @@ def _common(a: Rationals, b: Rationals) -> tuple[ObjectArray, ObjectArray, int]:
     )
 
 
+def fraction_of(value: Any) -> Fraction:
+    """A flint rational as a `Fraction`."""
+    return Fraction(int(value.p), int(value.q))
+
+
 def _common_denominator(fractions: list[Fraction]) -> int:
     denominator = 1
     for fraction in fractions:
@@ -195,7 +201,7 @@ def _common_denominator(fractions: list[Fraction]) -> int:
 
 def _fraction(value: Any) -> Fraction:
     if isinstance(value, flint.fmpq):
-        return Fraction(int(value.p), int(value.q))
+        return fraction_of(value)
     if isinstance(value, flint.fmpz):
         return Fraction(int(value))
     if isinstance(value, (np.integer, np.floating)):

@@ -20,7 +20,7 @@ import numpy as np
 
 from tropix.arrays import IntArray
 from tropix.boxes import Box
-from tropix.exact import Rationals, maximize
+from tropix.exact import Rationals, fraction_of, maximize
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class DominanceTest:
         if level < self.table[k][-1]:
             return None
         pairs = [(j, v) for j, v in zip(columns, values, strict=True) if j < self.count and v != 0]
-        return Domination(k, tuple(j for j, _ in pairs), tuple(Fraction(int(v.p), int(v.q)) for _, v in pairs))
+        return Domination(k, tuple(j for j, _ in pairs), tuple(fraction_of(v) for _, v in pairs))
 
     def decide(self, k: int, columns: Sequence[int]) -> Domination | list[Fraction]:
         """Decide by the exact simplex method whether the given columns dominate k; else return a witness point.
@@ -87,28 +87,30 @@ class DominanceTest:
         The witness lies in the domain and makes monomial k strictly larger than every given row.
         """
         chosen = [j for j in columns if j != k]
-        chosen += [j for j in range(self.count, self.count + len(self.ends)) if j not in set(chosen)]
+        named = set(chosen)
+        chosen += [j for j in range(self.count, self.count + len(self.ends)) if j not in named]
         if not chosen:
-            return self._base_point()
+            return self.base_point()
         matrix = flint.fmpq_mat(flint.fmpz_mat([self.column(j) for j in chosen]).transpose())
         answer = maximize(matrix, self.column(k), [self.cost(j) for j in chosen])
+        point = [-fraction_of(y) for y in answer.dual[:-1]]
         if answer.status == "optimal":
             basis = [chosen[i] for i in answer.basis if i < len(chosen)]
             values = [v for i, v in zip(answer.basis, answer.values, strict=True) if i < len(chosen)]
             domination = self._domination(k, basis, values)
             if domination is not None:
                 return domination
-            return [-Fraction(int(y.p), int(y.q)) for y in answer.dual[:-1]]
-        # Infeasible: −dual is a recession direction of the domain along which k outgrows every other row.
-        direction = [-Fraction(int(y.p), int(y.q)) for y in answer.dual[:-1]]
-        return self._far_point(k, [j for j in chosen if j < self.count], direction)
+            return point
+        # Infeasible: the point is a recession direction of the domain along which k outgrows every other row.
+        return self._far_point(k, [j for j in chosen if j < self.count], point)
 
     def restricted(self, k: int, columns: Sequence[int]) -> Domination | None:
         """Like :meth:`decide` on a few columns only: cheap, and conclusive when it finds a domination."""
         answer = self.decide(k, columns)
         return answer if isinstance(answer, Domination) else None
 
-    def _base_point(self) -> list[Fraction]:
+    def base_point(self) -> list[Fraction]:
+        """The point of the domain nearest to the origin, coordinate by coordinate."""
         point = [Fraction(0)] * self.dimension
         for coordinate, sign, end in self.ends:
             if (sign > 0 and point[coordinate] > end) or (sign < 0 and point[coordinate] < end):
@@ -116,7 +118,7 @@ class DominanceTest:
         return point
 
     def _far_point(self, k: int, others: list[int], direction: list[Fraction]) -> list[Fraction]:
-        base = self._base_point()
+        base = self.base_point()
         step = Fraction(1)
         fixed = [Fraction(v) for v in self.table[k]]
         for j in others:
@@ -137,7 +139,7 @@ class DominanceTest:
             part = points[start : start + block]
             ones = np.full((1, len(part)), part.denominator, dtype=object)
             homogeneous = np.concatenate([part.numerators.T, ones], axis=0)
-            product = table._flint() * Rationals(homogeneous, 1)._flint()
+            product = table.to_flint() * Rationals(homogeneous, 1).to_flint()
             columns = product.transpose().tolist()
             for column, owner in zip(columns, owners[start : start + block], strict=True):
                 top = column[position[int(owner)]]

@@ -80,7 +80,9 @@ class LogSumExp:
         """∇f_ε = Wᵀπ, (n, d). At ε = 0 the subgradient that is the limit ε → 0 at fixed x."""
         rows, single = self._points(points)
         if self.eps == 0.0:
-            result = self.gibbs(rows) @ self.weights
+            from tropix.kernels import gibbs
+
+            result = gibbs(rows, self.weights, self.bias, self.eps) @ self.weights
         else:
             from tropix.kernels import log_sum_exp
 
@@ -93,10 +95,12 @@ class LogSumExp:
         """∇²f_ε = Cov_π(W)/ε, (n, d, d), symmetric positive semidefinite. Raises `InvalidInput` at ε = 0."""
         if self.eps == 0.0:
             raise InvalidInput("a tropical polynomial has no Hessian: it is piecewise linear (eps = 0)")
+        from tropix.kernels import gibbs
+
         rows, single = self._points(points)
         result = np.empty((len(rows), self.dimension, self.dimension))
-        for i, point in enumerate(rows):
-            weights = self.gibbs(point)
+        for i in range(len(rows)):
+            weights = gibbs(rows[i : i + 1], self.weights, self.bias, self.eps)[0]
             centred = self.weights - weights @ self.weights
             scaled = np.sqrt(weights / self.eps)[:, None] * centred
             result[i] = scaled.T @ scaled

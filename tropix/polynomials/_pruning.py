@@ -184,7 +184,7 @@ def _independent_coordinates(rows: Rationals) -> list[int]:
     differences = exponents - exponents[:1]
     if count > dimension > 0 and _full_rank(exponents, differences, dimension):
         return list(range(dimension))
-    reduced, _, rank = differences._flint().rref()
+    reduced, _, rank = differences.to_flint().rref()
     return [next(j for j in range(dimension) if reduced[i, j] != 0) for i in range(rank)]
 
 
@@ -198,7 +198,7 @@ def _full_rank(exponents: Rationals, differences: Rationals, dimension: int) -> 
     if not np.isfinite(floats).all():
         return False
     _, pivots = qr(floats.T, mode="r", pivoting=True)
-    return bool(differences[pivots[:dimension]]._flint().det() != 0)
+    return bool(differences[pivots[:dimension]].to_flint().det() != 0)
 
 
 def _prune_distinct(
@@ -207,7 +207,7 @@ def _prune_distinct(
     count, dimension = rows.shape[0], rows.shape[1] - 1
     test = DominanceTest(rows, box)
     if count <= 1 or dimension == 0:
-        base = test._base_point()
+        base = test.base_point()
         return (
             list(range(count)),
             Rationals.of(np.array([base] * count, dtype=object).reshape(count, dimension)),

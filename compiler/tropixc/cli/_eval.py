@@ -29,10 +29,10 @@ def eval_command(
     if (at is None) == (data is None):
         raise InvalidInput("give the points either with --at or with --data")
     points = parse_points(at, artefact.dimension) if at is not None else read_points(data or Path(), artefact.dimension)
-    if artefact.box is not None and not artefact.box.contains(points).all():
-        outside = int(np.flatnonzero(~artefact.box.contains(points))[0])
+    outside = [] if artefact.box is None else artefact.box.outside(points)
+    if outside:
         raise InvalidInput(
-            f"point {outside} lies outside the box on which {file} was compiled: "
+            f"point {outside[0]} lies outside the box on which {file} was compiled: "
             "evaluate inside it, or compile without --box"
         )
     values = np.column_stack([polynomial(points) for polynomial in artefact.polynomials])

@@ -177,7 +177,7 @@ class _Expansion:
         linear = Rationals.of(np.append(np.zeros(width), node.bias[index]))[None, :]
         factors: list[TropicalPolynomial] = []
         for term in node.terms:
-            row = sp.csr_array(term.matrix)[[index]]
+            row = sp.csr_array(term.matrix[[index]])
             rows = self.affine_rows(term.source)
             if rows is not None:
                 linear = linear + _exact_matrix(row) @ rows

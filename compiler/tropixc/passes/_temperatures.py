@@ -16,8 +16,9 @@ from tropixc.passes._pass import rewrite, use_counts
 class AbsorbScales:
     """Move one positive factor from behind a ⊕_ε node (ε > 0) into its temperature and its input.
 
-    Networks scale logits by 1/ε, apply LogSumExp at temperature 1 and scale back. Applies where every reader's
-    matrix has a single nonzero value c > 0 and c·ε is exact; the scaling of the input becomes an affine node.
+    Networks scale logits by 1/ε, apply LogSumExp at temperature 1 and scale back. Applies where the node has one
+    reader, whose matrix has a single nonzero value c > 0, and c·ε is exact; the scaling of the input becomes an affine
+    node.
     """
 
     def __call__(self, circuit: Circuit) -> Circuit:
@@ -37,10 +38,10 @@ class AbsorbScales:
 
     def _absorb(self, builder: CircuitBuilder, term: Term, single: dict[int, bool]) -> Term:
         node = builder.node(term.source)
-        matrix = sp.csr_array(term.matrix)
-        values = np.unique(matrix.data)
         if not isinstance(node, LogSumExp) or node.eps == 0.0 or not single.get(term.source, False):
             return term
+        matrix = sp.csr_array(term.matrix)
+        values = np.unique(matrix.data)
         if len(values) != 1 or values[0] <= 0 or values[0] == 1.0:
             return term
         factor = float(values[0])

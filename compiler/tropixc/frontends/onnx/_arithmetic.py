@@ -32,13 +32,14 @@ def _signed_sum(call: Call, values: list[Value], signs: list[float]) -> Value:
     for number, i in enumerate(steps):
         value = values[i]
         name = call.name if number == len(steps) - 1 else f"{call.name}/{number}"
+        shape = np.broadcast_shapes(total.shape, value.shape)
+        parts: list[tuple[Tensor, FloatArray | float]] = [(total, scale)]
+        bias = np.zeros(1)
         if isinstance(value, np.ndarray):
-            shape = np.broadcast_shapes(total.shape, value.shape)
-            total = combine(call.builder, [(total, scale)], signs[i] * call.weights(value), shape, name)
+            bias = signs[i] * call.weights(value)
         else:
-            other = ordinary(value, call.what)
-            shape = np.broadcast_shapes(total.shape, other.shape)
-            total = combine(call.builder, [(total, scale), (other, signs[i])], 0.0, shape, name)
+            parts.append((ordinary(value, call.what), signs[i]))
+        total = combine(call.builder, parts, bias, shape, name)
         scale = 1.0
     return total if steps else combine(call.builder, [(total, scale)], 0.0, total.shape, call.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,8 @@ OLDEST_OPSET = 7
 MAX_FAULTS = 20
 
 
-def read_model(path: Path) -> ModelProto:
-    """Parse and validate a model file; its external data is read into the model.
+def read_model(path: Path) -> tuple[ModelProto, str]:
+    """Parse and validate a model file; its external data is read into the model. Also the SHA-256 of the file.
 
     Raises `FormatError` (not readable as a sound ONNX model, all faults at once) or `Unsupported` (opset).
     """
@@ -30,8 +31,9 @@ def read_model(path: Path) -> ModelProto:
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise FormatError(f"{path}: {size} bytes, more than a protobuf message can hold: use external data")
+    data = path.read_bytes()
     try:
-        model: ModelProto = ModelProto.FromString(path.read_bytes())
+        model: ModelProto = ModelProto.FromString(data)
     except google.protobuf.message.DecodeError as error:
         raise FormatError(f"{path}: not an ONNX file, or truncated ({error})") from None
     if not model.HasField("graph") or not model.graph.output:
@@ -46,7 +48,7 @@ def read_model(path: Path) -> ModelProto:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise FormatError(f"{path}: not a valid ONNX model: {_first_lines(error)}") from None
-    return model
+    return model, hashlib.sha256(data).hexdigest()
 
 
 def check_opset(path: Path, model: ModelProto) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tropixc.frontends.onnx._file import describe, opset, read_model
 from tropixc.frontends.onnx._folding import FOLDABLE, fold
 from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS
 from tropixc.frontends.onnx._shapes import BATCH
-from tropixc.frontends.onnx._values import Constant, Exponential, Tensor, Value, check_size, contiguous, ordinary, whole
+from tropixc.frontends.onnx._values import Constant, Tensor, Value, check_size, contiguous, ordinary, whole
 
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}
 """The supported precisions of a model's input and their unit roundoff."""
@@ -59,16 +58,17 @@ def import_onnx(path: str | Path, output: str | None = None) -> ImportedModel:
     in the model's own precision.
     """
     file = Path(path)
-    model = read_model(file)
+    model, sha256 = read_model(file)
     try:
-        return _Importer(file, model).run(output)
+        return _Importer(file, model, sha256).run(output)
     except TropixError as error:
         raise type(error)(f"{file}: {error}") from None
 
 
 class _Importer:
-    def __init__(self, path: Path, model: ModelProto) -> None:
+    def __init__(self, path: Path, model: ModelProto, sha256: str) -> None:
         self.path = path
+        self.sha256 = sha256
         self.model = model
         self.opset = opset(model)
         self.values: dict[str, Value] = {}
@@ -97,7 +97,7 @@ class _Importer:
             raise FormatError(f"output {name!r} has no elements")
         return ImportedModel(
             path=self.path,
-            sha256=hashlib.sha256(self.path.read_bytes()).hexdigest(),
+            sha256=self.sha256,
             circuit=builder.build(position),
             exponents=self._watched(self.context.exponents),
             logarithms=self._watched(self.context.logarithms),
@@ -195,7 +195,7 @@ class _Importer:
         if isinstance(value, np.ndarray):
             self.sized_by_batch.add(node.output[0])
         else:
-            check_size(_elements(value), describe(node))
+            check_size(math.prod(value.shape), describe(node))
         self.values[node.output[0]] = value
 
     def _refuse_batch_sizes(self, node: NodeProto) -> None:
@@ -207,10 +207,6 @@ class _Importer:
                 continue
             if held.dtype.kind in "fiu" and (np.abs(held) >= -BATCH / 2).any():
                 raise Unsupported(f"{describe(node)} computes with the batch size: rows must stay independent")
-
-
-def _elements(value: Value) -> int:
-    return int(value.log.index.size if isinstance(value, Exponential) else np.prod(value.shape))
 
 
 def _input_shape(info: ValueInfoProto) -> tuple[tuple[int, ...], int | None]:
