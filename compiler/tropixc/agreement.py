@@ -82,7 +82,9 @@ def run_onnx(model: ImportedModel, points: FloatArray) -> FloatArray:
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            model.content or str(model.path), options, providers=["CPUExecutionProvider"]
+        )
         inputs = points.astype(model.input_type).reshape(len(points), *model.input_shape)
         batches = [inputs] if model.batch is None else inputs[:, None] if model.batch == 1 else inputs
         parts = [session.run([model.output_name], {model.input_name: batch})[0] for batch in batches]

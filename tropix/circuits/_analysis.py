@@ -1,4 +1,4 @@
-"""Curvature and exactness of the nodes of a circuit."""
+"""Curvature, monotonicity and exactness of the nodes of a circuit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tropix.arrays import BoolArray
-from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix
+from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix, Pointwise
+from tropix.circuits._pointwise import FUNCTIONS
 
 if TYPE_CHECKING:
     from tropix.circuits._circuit import Circuit
@@ -60,7 +61,8 @@ def curvature_flags(circuit: Circuit) -> tuple[CurvatureFlags, ...]:
     """Flags of each node, by composition rules.
 
     A row Σ a_i v_i is convex if every a_i > 0 meets a convex v_i and every a_i < 0 a concave one. ⊕_ε of convex
-    functions is convex; of one function it is that function. Gibbs weights and products are taken as neither.
+    functions is convex; of one function it is that function. exp of a convex function is convex, log and the square
+    root of a concave one concave. Gibbs weights and products are taken as neither.
     """
     flags: list[CurvatureFlags] = []
     for node in circuit.nodes:
@@ -75,6 +77,12 @@ def curvature_flags(circuit: Circuit) -> tuple[CurvatureFlags, ...]:
             convex = np.logical_and.reduceat(source.convex, starts)
             concave = np.logical_and.reduceat(source.concave, starts) & (node.widths == 1)
             flags.append(CurvatureFlags(convex, concave, source.exact))
+        elif isinstance(node, Pointwise):
+            inner, bend = flags[node.source], FUNCTIONS[node.function].curvature
+            never = np.zeros(node.size, dtype=np.bool_)
+            flags.append(
+                CurvatureFlags(inner.convex if bend > 0 else never, inner.concave if bend < 0 else never, False)
+            )
         else:
             constant = np.zeros(node.size, dtype=np.bool_)
             if isinstance(node, Gibbs):
@@ -104,6 +112,83 @@ def _reads(matrix: Matrix, sign: int, marked: BoolArray) -> BoolArray:
     if isinstance(part, np.ndarray):
         return np.asarray((part > 0).any(axis=1))
     return np.asarray((part > 0).sum(axis=1)).ravel() > 0
+
+
+MAX_DIRECTIONS = 50_000_000
+"""Nodes with more pairs of a component and an input have unknown monotonicity."""
+
+
+@dataclass(frozen=True, eq=False)
+class Monotonicity:
+    """For each component (row) and input coordinate (column), what is proved: nondecreasing, nonincreasing.
+
+    Both: the component does not depend on that coordinate. Neither: unknown.
+    """
+
+    nondecreasing: BoolArray
+    nonincreasing: BoolArray
+
+
+def monotonicities(circuit: Circuit) -> tuple[Monotonicity, ...]:
+    """Monotonicity of each node in each input coordinate, (size, d), by composition rules.
+
+    Positive weights, ⊕_ε, exp, erf, log and the square root keep the direction, negative weights turn it; a Gibbs
+    weight rises with its own logit and falls with the others of its segment; products and reciprocals are unknown
+    unless they are constant.
+    """
+    width = circuit.input_size
+    found: list[Monotonicity] = []
+    for node in circuit.nodes:
+        if node.size * width > MAX_DIRECTIONS:
+            unknown = np.broadcast_to(np.zeros((), dtype=np.bool_), (node.size, width))
+            found.append(Monotonicity(unknown, unknown))
+        elif isinstance(node, Input):
+            same = ~np.eye(width, dtype=np.bool_)
+            found.append(Monotonicity(np.ones((width, width), dtype=np.bool_), same))
+        elif isinstance(node, Affine):
+            found.append(_affine_directions(node, found, width))
+        elif isinstance(node, LogSumExp):
+            inner, starts = found[node.source], node.segments[:-1]
+            up = np.logical_and.reduceat(inner.nondecreasing, starts, axis=0)
+            found.append(Monotonicity(up, np.logical_and.reduceat(inner.nonincreasing, starts, axis=0)))
+        elif isinstance(node, Gibbs):
+            inner = found[node.source]
+            found.append(
+                Monotonicity(
+                    _weight_rises(node, inner.nondecreasing, inner.nonincreasing),
+                    _weight_rises(node, inner.nonincreasing, inner.nondecreasing),
+                )
+            )
+        elif isinstance(node, Pointwise) and FUNCTIONS[node.function].monotone:
+            found.append(found[node.source])
+        else:
+            fixed = np.ones((node.size, width), dtype=np.bool_)
+            for source in node.sources:
+                fixed &= found[source].nondecreasing & found[source].nonincreasing
+            found.append(Monotonicity(fixed, fixed))
+    return tuple(found)
+
+
+def _affine_directions(node: Affine, found: list[Monotonicity], width: int) -> Monotonicity:
+    up = np.ones((node.size, width), dtype=np.bool_)
+    down = np.ones((node.size, width), dtype=np.bool_)
+    for term in node.terms:
+        source = found[term.source]
+        falls = (~source.nondecreasing).astype(np.float32)
+        rises = (~source.nonincreasing).astype(np.float32)
+        positive = (term.matrix > 0).astype(np.float32)
+        negative = (term.matrix < 0).astype(np.float32)
+        up &= np.asarray((positive @ falls + negative @ rises) == 0)
+        down &= np.asarray((positive @ rises + negative @ falls) == 0)
+    return Monotonicity(up, down)
+
+
+def _weight_rises(node: Gibbs, own: BoolArray, others: BoolArray) -> BoolArray:
+    """Components whose own logit has one direction while all other logits of the segment have the opposite one."""
+    blocked = (~others).astype(np.int64)
+    total = np.add.reduceat(blocked, node.segments[:-1], axis=0)
+    free = np.repeat(total, node.widths, axis=0) == blocked
+    return np.asarray((own & free) | np.repeat(node.widths == 1, node.widths)[:, None])
 
 
 def exactness_classes(circuit: Circuit) -> tuple[Exactness, ...]:

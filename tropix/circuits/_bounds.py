@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tropix.arrays import FloatArray
-from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix
-from tropix.errors import Unsupported
+from tropix.circuits._matrices import UNIT, parts
+from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix, Pointwise, Product
+from tropix.circuits._pointwise import FUNCTIONS
 from tropix.polynomials._tropical import dual_norms
 
 if TYPE_CHECKING:
     from tropix.circuits._circuit import Circuit
 
-UNIT = 2.0**-53
 MAX_JACOBIAN = 20_000_000
 """Nodes with a larger Jacobian have Lipschitz constants by the triangle inequality alone."""
+TINY = 1e-36
+"""Weights below it may be flushed to zero by a float32 runtime."""
 LIBRARY_ULPS = 8
 """Accuracy assumed of a foreign runtime's exp and log, in units in the last place."""
 
@@ -44,7 +46,7 @@ def deviations(circuit: Circuit) -> tuple[Deviation, ...]:
             below, above = zeros, zeros
             for term in node.terms:
                 source = result[term.source]
-                positive, negative = _parts(term.matrix)
+                positive, negative = parts(term.matrix)
                 below = below + _times(positive, source.below) + _times(negative, source.above)
                 above = above + _times(positive, source.above) + _times(negative, source.below)
             terms = sum(term.matrix.shape[1] for term in node.terms)
@@ -60,6 +62,11 @@ def deviations(circuit: Circuit) -> tuple[Deviation, ...]:
             moved = np.maximum(source.below, source.above).max() > 0 or node.eps > 0
             whole = np.repeat((node.widths > 1) & moved, node.widths).astype(np.float64)
             result.append(Deviation(whole, whole))
+        elif isinstance(node, Pointwise):
+            function, source = FUNCTIONS[node.function], result[node.source]
+            either = np.maximum(source.below, source.above)
+            ends = (source.below, source.above) if function.monotone else (either, either)
+            result.append(Deviation(*(_steep(end, function.slope) for end in ends)))
         else:
             total = np.zeros(node.size)
             for source_index in node.sources:
@@ -94,7 +101,7 @@ def lipschitz(circuit: Circuit, p: float) -> FloatArray:
                     linear = linear.plus(term.matrix, source)
                     continue
                 affine = False
-                positive, negative = _parts(term.matrix)
+                positive, negative = parts(term.matrix)
                 for part in (positive, negative):
                     rest = rest + _times(part, constants[term.source])
             jacobian = linear if affine else None
@@ -107,6 +114,8 @@ def lipschitz(circuit: Circuit, p: float) -> FloatArray:
             with np.errstate(divide="ignore", invalid="ignore"):
                 slope = np.where((node.widths == 1) | (top == 0), 0.0, top / (2 * node.eps))
             constants.append(_up(np.repeat(slope, node.widths), 4))
+        elif isinstance(node, Pointwise):
+            constants.append(_steep(constants[node.source], FUNCTIONS[node.function].slope))
         else:
             both = constants[node.left] + constants[node.right]
             constants.append(np.where(both > 0, np.inf, 0.0))
@@ -123,7 +132,7 @@ class _Jacobian:
 
     def plus(self, matrix: Matrix, inner: _Jacobian) -> _Jacobian:
         """The sum of itself and matrix·inner."""
-        positive, negative = _parts(matrix)
+        positive, negative = parts(matrix)
         absolute = positive + negative
         size = np.abs(self.value) + absolute @ (np.abs(inner.value) + inner.error)
         error = self.error + absolute @ inner.error + size * ((matrix.shape[1] + 4) * 2 * UNIT)
@@ -150,7 +159,7 @@ def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatAr
             carried = np.zeros_like(value)
             terms = 2
             for term in node.terms:
-                positive, negative = _parts(term.matrix)
+                positive, negative = parts(term.matrix)
                 absolute = positive + negative
                 source = np.abs(values[term.source]) + errors[term.source]
                 magnitude += (absolute @ source.T).T
@@ -167,22 +176,54 @@ def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatAr
                 scale = 4 * size + (4 + 2 * LIBRARY_ULPS) * np.abs(value)
                 error = error + unit * scale + node.eps * (1 + np.log(node.widths)) * relative
             errors.append(error)
+        elif isinstance(node, Gibbs):
+            errors.append(_gibbs_rounding(node, value, values[node.source], errors[node.source], unit))
+        elif isinstance(node, Product):
+            left, right = np.abs(values[node.left]), np.abs(values[node.right])
+            one, two = errors[node.left], errors[node.right]
+            errors.append(left * two + right * one + one * two + 2 * unit * (left + one) * (right + two))
         else:
-            raise Unsupported("rounding bounds are known for affine and log-sum-exp nodes only")
+            errors.append(_pointwise_rounding(node, values[node.source], errors[node.source], unit))
     return errors[circuit.output]
+
+
+def _gibbs_rounding(
+    node: Gibbs, weights: FloatArray, logits: FloatArray, errors: FloatArray, unit: float
+) -> FloatArray:
+    """A weight changes by the factor e^{±2e/ε} where its logits err by e; at ε = 0 an error may move all of it."""
+    starts = node.segments[:-1]
+    error = np.repeat(np.maximum.reduceat(errors, starts, axis=1), node.widths, axis=1)
+    if node.eps == 0.0:
+        return np.where(error > 0, 1.0, 0.0)
+    size = np.repeat(np.maximum.reduceat(np.abs(logits) + errors, starts, axis=1), node.widths, axis=1)
+    relative = (np.repeat(node.widths, node.widths) + 3 * LIBRARY_ULPS) * unit
+    with np.errstate(over="ignore", invalid="ignore"):
+        grown = np.expm1((2 * error + 4 * unit * size) / node.eps + relative)
+        return np.asarray(np.minimum(np.where(weights > 0, weights * grown, 0.0) + TINY, 1.0))
+
+
+def _pointwise_rounding(node: Pointwise, arguments: FloatArray, errors: FloatArray, unit: float) -> FloatArray:
+    """The image of [x − e, x + e], and a few units of the library's own error."""
+    value, monotone = FUNCTIONS[node.function].value, FUNCTIONS[node.function].monotone
+    with np.errstate(all="ignore"):
+        centre = value(arguments)
+        low, high = value(arguments - errors), value(arguments + errors)
+        spread = np.maximum(np.abs(low - centre), np.abs(high - centre))
+        if not monotone:
+            spread = np.where(np.abs(arguments) > errors, spread, np.inf)
+        return np.where(np.isnan(spread), np.inf, spread + LIBRARY_ULPS * 2 * unit * (np.abs(centre) + spread))
+
+
+def _steep(values: FloatArray, slope: float) -> FloatArray:
+    """slope·values rounded upwards, for values ≥ 0 and a slope that may be infinite (0·∞ counts as 0)."""
+    with np.errstate(invalid="ignore"):
+        return _up(np.where(values > 0, values * slope, 0.0), 1)
 
 
 def _row_length(matrix: Matrix) -> int:
     if isinstance(matrix, np.ndarray):
         return int(np.count_nonzero(matrix, axis=1).max(initial=0))
     return int(np.diff(matrix.indptr).max(initial=0))
-
-
-def _parts(matrix: Matrix) -> tuple[Matrix, Matrix]:
-    """A⁺ and A⁻, both nonnegative, with A = A⁺ − A⁻."""
-    if isinstance(matrix, np.ndarray):
-        return np.maximum(matrix, 0.0), np.maximum(-matrix, 0.0)
-    return matrix.maximum(0.0), (-matrix).maximum(0.0)
 
 
 def _times(matrix: Matrix, vector: FloatArray) -> FloatArray:

@@ -12,15 +12,19 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from tropix.arrays import FloatArray, IntArray, points_array
-from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix, Node, Product, Term
+from tropix.boxes import Box, BoxLike
+from tropix.circuits._matrices import dense
+from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix, Node, Pointwise, Product, Term
+from tropix.circuits._pointwise import FUNCTIONS
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 
 if TYPE_CHECKING:
     import networkx
 
-    from tropix.circuits._analysis import Curvature, CurvatureFlags, Exactness
+    from tropix.circuits._analysis import Curvature, CurvatureFlags, Exactness, Monotonicity
     from tropix.circuits._bounds import Deviation
+    from tropix.circuits._intervals import Interval
 
 BLOCK_VALUES = 4_000_000
 """Evaluation handles so many points at once that all node values together stay below this number of floats."""
@@ -28,7 +32,7 @@ BLOCK_VALUES = 4_000_000
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Circuit:
-    """An immutable, topologically ordered circuit of the five node kinds; node 0 is its only `Input`.
+    """An immutable, topologically ordered circuit of the node kinds; node 0 is its only `Input`.
 
     Sources come before the nodes that read them; ``output`` is the position of the node that is the value
     F: ℝ^d → ℝ^m. Build one with `CircuitBuilder`. Raises `InvalidInput` where sizes or order do not fit.
@@ -61,8 +65,8 @@ class Circuit:
         sizes = [self.nodes[source].size for source in node.sources]
         if isinstance(node, Affine):
             expected = [term.matrix.shape[1] for term in node.terms]
-        elif isinstance(node, Product):
-            expected = [node.size, node.size]
+        elif isinstance(node, Product | Pointwise):
+            expected = [node.size] * len(sizes)
         else:
             expected = [int(node.segments[-1])]
         if sizes != expected:
@@ -118,12 +122,16 @@ class Circuit:
                 values.append(segment_log_sum_exp(values[node.source], node.segments, node.eps))
             elif isinstance(node, Gibbs):
                 values.append(segment_gibbs(values[node.source], node.segments, node.eps))
+            elif isinstance(node, Product):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    values.append(values[node.left] * values[node.right])
             else:
-                values.append(values[node.left] * values[node.right])
+                with np.errstate(all="ignore"):
+                    values.append(FUNCTIONS[node.function].value(values[node.source]))
         return values
 
     def exact(self, points: Rationals) -> Rationals:
-        """Values F(x), (n, m), in rational arithmetic; every temperature must be 0 and no node a `Gibbs`.
+        """Values F(x), (n, m), in rational arithmetic; every temperature must be 0, no node a `Gibbs` or `Pointwise`.
 
         Raises `Unsupported` otherwise: exponentials of rationals are not rational.
         """
@@ -142,8 +150,9 @@ class Circuit:
                 values.append(total)
             elif isinstance(node, Product):
                 values.append(values[node.left] * values[node.right])
-            elif isinstance(node, Gibbs):
-                raise Unsupported(f"node {name!r} holds softmax weights: there is no exact rule for them")
+            elif isinstance(node, Gibbs | Pointwise):
+                kind = "softmax weights" if isinstance(node, Gibbs) else f"values of {node.function}"
+                raise Unsupported(f"node {name!r} holds {kind}: there is no exact rule for them")
             elif node.eps > 0.0 and (node.widths > 1).any():
                 raise Unsupported(f"node {name!r} is not rational: evaluate circuit.limit(), which has no exponentials")
             else:
@@ -191,9 +200,12 @@ class Circuit:
                 push(node.source, np.repeat(adjoint, node.widths, axis=1) * weights)
             elif isinstance(node, Gibbs):
                 push(node.source, _gibbs_adjoint(node, values[i], adjoint))
-            else:
+            elif isinstance(node, Product):
                 push(node.left, adjoint * values[node.right])
                 push(node.right, adjoint * values[node.left])
+            else:
+                with np.errstate(all="ignore"):
+                    push(node.source, adjoint * FUNCTIONS[node.function].derivative(values[node.source]))
         gradient = adjoints[0]
         return np.zeros_like(values[0]) if gradient is None else gradient
 
@@ -250,10 +262,27 @@ class Circuit:
 
         return deviations(self)
 
+    @cached_property
+    def monotonicities(self) -> tuple[Monotonicity, ...]:
+        """For each node, in which input coordinates its components provably rise or fall."""
+        from tropix.circuits._analysis import monotonicities
+
+        return monotonicities(self)
+
+    def monotonicity(self, node: int | None = None) -> Monotonicity:
+        """Monotonicity of a node (the output by default) in each input coordinate."""
+        return self.monotonicities[self.output if node is None else node]
+
+    def bounds(self, box: BoxLike) -> tuple[Interval, ...]:
+        """Sound lower and upper bounds of every node on a box, by interval arithmetic rounded outwards."""
+        from tropix.circuits._intervals import interval_bounds
+
+        return interval_bounds(self, Box.of(box, self.input_size))
+
     def deformation_bound(self, scale: float = 1.0) -> FloatArray:
         """δ(ε) for each output, (m,): sup_x |F_ε(x) − F_0(x)| ≤ δ, ε being the temperatures times ``scale``.
 
-        Sound without sampling and rounded upwards; +∞ where a `Product` leaves no bound.
+        Sound without sampling and rounded upwards; +∞ where a `Product` or `Pointwise` leaves none.
         Recursion: |A| e through affine nodes, max e_j + ε log N through ⊕_ε, one-sided where signs allow.
         """
         circuit = self if scale == 1.0 else self.heat(scale)
@@ -273,7 +302,7 @@ class Circuit:
         """How far a float execution, node by node, may lie from F at points (n, d), (n, m), by running error analysis.
 
         ``unit`` is the unit roundoff: 2⁻²⁴ for float32, 2⁻⁵³ for float64. Sums may run in any order; exp and log
-        are taken to be accurate to 8 units in the last place. Raises `Unsupported` for Gibbs or Product nodes.
+        are taken to be accurate to 8 units in the last place. +∞ where no bound is known.
         """
         from tropix.circuits._bounds import rounding_bound
 
@@ -370,11 +399,6 @@ class CircuitBuilder:
         place = {old: new for new, old in enumerate(sorted(needed))}
         nodes = tuple(self._nodes[old].reading(place) for old in place)
         return Circuit(nodes, place[output], tuple(self._names[old] for old in place))
-
-
-def dense(matrix: Matrix) -> FloatArray:
-    """The matrix as a dense array."""
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray(), dtype=np.float64)
 
 
 def _affine(node: Affine, values: list[FloatArray], count: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The five kinds of nodes of a circuit. A node names its sources by their position in the circuit."""
+"""The kinds of nodes of a circuit. A node names its sources by their position in the circuit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from tropix.arrays import FloatArray, IntArray, frozen, real_array, temperature
+from tropix.circuits._pointwise import FUNCTIONS, FunctionName
 from tropix.errors import InvalidInput
 
 Renamed = TypeVar("Renamed")
@@ -143,7 +144,33 @@ class Product:
         return _with(self, left=place[self.left], right=place[self.right])
 
 
-Node: TypeAlias = Input | Affine | LogSumExp | Gibbs | Product
+@dataclass(frozen=True, eq=False)
+class Pointwise:
+    """A smooth function of each entry: "erf", "exp", "log", "reciprocal" or "sqrt".
+
+    It has no identity over S_ε and no temperature; like `Product` it makes everything downstream structural
+    (GELU, ELU, layer normalisation).
+    """
+
+    source: int
+    function: FunctionName
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.function not in FUNCTIONS:
+            raise InvalidInput(f"function {self.function!r}: expected one of {', '.join(map(repr, FUNCTIONS))}")
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Positions of the nodes this one reads."""
+        return (self.source,)
+
+    def reading(self, place: Mapping[int, int]) -> Self:
+        """The same node with its sources renamed."""
+        return _with(self, source=place[self.source])
+
+
+Node: TypeAlias = Input | Affine | LogSumExp | Gibbs | Product | Pointwise
 
 
 def uniform_segments(count: int, width: int) -> IntArray:

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from tropix.arrays import IntArray
 from tropix.boxes import Box, BoxLike
-from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Product
+from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial
@@ -101,9 +101,11 @@ def _require_convex(circuit: Circuit, output: int) -> None:
             "maximum or log-sum-exp: its limit is a tropical rational function, not a polynomial. Supported here: "
             "networks whose weights behind the first nonlinearity are nonnegative (input-convex networks)."
         )
-    culprit = next(i for i, node in enumerate(circuit.nodes) if isinstance(node, Gibbs | Product))
+    culprit = next(i for i, node in enumerate(circuit.nodes) if isinstance(node, Gibbs | Product | Pointwise))
     node = circuit.nodes[culprit]
     kind = "Gibbs weights (a softmax)" if isinstance(node, Gibbs) else "a product of computed values"
+    if isinstance(node, Pointwise):
+        kind = f"the function {node.function}"
     raise Unsupported(
         f"node {circuit.names[culprit]!r} ({node.size} values) is {kind}: it has no tropical polynomial. "
         "Compile the logits in front of it."

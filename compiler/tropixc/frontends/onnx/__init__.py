@@ -1,5 +1,6 @@
 """ONNX → circuit. Model files are untrusted: sizes are checked before anything is allocated."""
 
 from tropixc.frontends.onnx._importer import ImportedModel as ImportedModel
+from tropixc.frontends.onnx._importer import import_bytes as import_bytes
 from tropixc.frontends.onnx._importer import import_onnx as import_onnx
 from tropixc.frontends.onnx._operators import SUPPORTED_OPERATORS as SUPPORTED_OPERATORS

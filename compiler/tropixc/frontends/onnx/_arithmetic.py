@@ -44,7 +44,7 @@ def _signed_sum(call: Call, values: list[Value], signs: list[float]) -> Value:
     return total if steps else combine(call.builder, [(total, scale)], 0.0, total.shape, call.name)
 
 
-@rule("Add", "Sum")
+@rule("Add", "Sum", summary="sum, with broadcasting")
 def _add(call: Call) -> Value:
     values = [call.input(i) for i in range(len(call.inputs))]
     if any(isinstance(value, Exponential) and value.value is None for value in values):
@@ -54,12 +54,12 @@ def _add(call: Call) -> Value:
     return _signed_sum(call, values, [1.0] * len(values))
 
 
-@rule("Sub")
+@rule("Sub", summary="difference, with broadcasting")
 def _sub(call: Call) -> Value:
     return _signed_sum(call, [call.input(0), call.input(1)], [1.0, -1.0])
 
 
-@rule("Neg")
+@rule("Neg", summary="affine")
 def _neg(call: Call) -> Value:
     return _signed_sum(call, [call.tensor(0)], [-1.0])
 
@@ -93,7 +93,7 @@ def _scaled(call: Call, value: Value, factor: FloatArray, divisor: FloatArray | 
     return replace(product, origin=origin)
 
 
-@rule("Mul")
+@rule("Mul", summary="affine by a constant")
 def _mul(call: Call) -> Value:
     left, right = call.input(0), call.input(1)
     if isinstance(right, np.ndarray):
@@ -106,7 +106,7 @@ def _mul(call: Call) -> Value:
     raise Unsupported(f"{call.what} multiplies two computed tensors: only products with constants are supported")
 
 
-@rule("Div")
+@rule("Div", summary="affine by a constant")
 def _div(call: Call) -> Value:
     left, right = call.input(0), call.input(1)
     if isinstance(right, np.ndarray):

@@ -164,16 +164,32 @@ class Call:
         return shape
 
 
-Rule: TypeAlias = Callable[[Call], Value]
-RULES: dict[str, Rule] = {}
+Rule: TypeAlias = Callable[[Call], "Value | tuple[Value, ...]"]
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
+@dataclass(frozen=True)
+class Operator:
+    """A supported operator: its rule, and what the rule makes of it, for the table in the documentation."""
+
+    rule: Rule
+    summary: str
+
+
+RULES: dict[str, Operator] = {}
+"""Operators by name; those of another domain than ONNX's own carry it in front, as in ``ai.onnx.ml.Scaler``."""
+
+
+def rule(*names: str, summary: str) -> Callable[[Rule], Rule]:
     """Register a function as the rule of operators."""
 
     def register(function: Rule) -> Rule:
         for name in names:
-            RULES[name] = function
+            RULES[name] = Operator(function, summary)
         return function
 
     return register
+
+
+def operator_name(node: NodeProto) -> str:
+    """The key of a node's operator in the registry."""
+    return str(node.op_type) if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"

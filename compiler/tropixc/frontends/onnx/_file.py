@@ -21,17 +21,21 @@ OLDEST_OPSET = 7
 MAX_FAULTS = 20
 
 
-def read_model(path: Path) -> tuple[ModelProto, str]:
-    """Parse and validate a model file; its external data is read into the model. Also the SHA-256 of the file.
-
-    Raises `FormatError` (not readable as a sound ONNX model, all faults at once) or `Unsupported` (opset).
-    """
+def read_bytes(path: Path) -> bytes:
+    """The content of a model file of bearable size."""
     if not path.is_file():
         raise FormatError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise FormatError(f"{path}: {size} bytes, more than a protobuf message can hold: use external data")
-    data = path.read_bytes()
+    return path.read_bytes()
+
+
+def parse_model(path: Path, data: bytes) -> tuple[ModelProto, str]:
+    """Parse and validate a model; external data beside ``path`` is read into it. Also the SHA-256 of ``data``.
+
+    Raises `FormatError` (not readable as a sound ONNX model, all faults at once) or `Unsupported` (opset).
+    """
     try:
         model: ModelProto = ModelProto.FromString(data)
     except google.protobuf.message.DecodeError as error:

@@ -13,8 +13,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helpe
 
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
-from tropixc.frontends.onnx._call import Call, Context
-from tropixc.frontends.onnx._file import describe, opset, read_model
+from tropixc.frontends.onnx._call import Call, Context, operator_name
+from tropixc.frontends.onnx._file import describe, opset, parse_model, read_bytes
 from tropixc.frontends.onnx._folding import FOLDABLE, fold
 from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS
 from tropixc.frontends.onnx._shapes import BATCH
@@ -26,15 +26,17 @@ FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0
 
 @dataclass(frozen=True, eq=False)
 class ImportedModel:
-    """A model file and the circuit that mirrors it node by node, before any pass.
+    """A model and the circuit that mirrors it node by node, before any pass.
 
-    ``input_shape`` is the declared shape without a batch axis; ``batch`` is None where it is symbolic, its fixed
-    length 1, or 0 where the input has no batch axis; ``unit_roundoff`` is that of the coarsest precision in the model;
-    ``exponents`` and ``logarithms`` compute all arguments of the graph's Exp nodes and all results of its Log nodes;
-    ``notes`` say where the circuit and the stored graph differ in real arithmetic, and by how much.
+    ``content`` holds a model that was given in memory, and is None for a file; ``input_shape`` is the declared shape
+    without a batch axis; ``batch`` is None where it is symbolic, its fixed length 1, or 0 where the input has no batch
+    axis; ``unit_roundoff`` is that of the coarsest precision in the model; ``exponents`` and ``logarithms`` compute all
+    arguments of the graph's Exp nodes and all results of its Log nodes; ``notes`` say where the circuit and the stored
+    graph differ in real arithmetic, and by how much.
     """
 
     path: Path
+    content: bytes | None
     sha256: str
     circuit: Circuit
     exponents: Circuit | None
@@ -58,16 +60,27 @@ def import_onnx(path: str | Path, output: str | None = None) -> ImportedModel:
     in the model's own precision.
     """
     file = Path(path)
-    model, sha256 = read_model(file)
+    data = read_bytes(file)
+    return _imported(file, None, data, output)
+
+
+def import_bytes(data: bytes, output: str | None = None, name: str = "model") -> ImportedModel:
+    """Read an ONNX model in memory, without external data; ``name`` stands for it in messages."""
+    return _imported(Path(name), data, data, output)
+
+
+def _imported(path: Path, content: bytes | None, data: bytes, output: str | None) -> ImportedModel:
+    model, sha256 = parse_model(path, data)
     try:
-        return _Importer(file, model, sha256).run(output)
+        return _Importer(path, content, model, sha256).run(output)
     except TropixError as error:
-        raise type(error)(f"{file}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 class _Importer:
-    def __init__(self, path: Path, model: ModelProto, sha256: str) -> None:
+    def __init__(self, path: Path, content: bytes | None, model: ModelProto, sha256: str) -> None:
         self.path = path
+        self.content = content
         self.sha256 = sha256
         self.model = model
         self.opset = opset(model)
@@ -97,6 +110,7 @@ class _Importer:
             raise FormatError(f"output {name!r} has no elements")
         return ImportedModel(
             path=self.path,
+            content=self.content,
             sha256=self.sha256,
             circuit=builder.build(position),
             exponents=self._watched(self.context.exponents),
@@ -128,9 +142,8 @@ class _Importer:
         """Report every node without a rule at once."""
         unknown: dict[str, list[str]] = {}
         for node in self.model.graph.node:
-            known = node.domain in ("", "ai.onnx") and (node.op_type in RULES or node.op_type in FOLDABLE)
-            if not known:
-                operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            operator = operator_name(node)
+            if operator not in RULES and operator not in FOLDABLE:
                 unknown.setdefault(operator, []).append(node.name or (node.output[0] if node.output else "?"))
         if unknown:
             listed = "; ".join(
@@ -177,26 +190,27 @@ class _Importer:
             raise FormatError(f"{describe(node)} reads {missing[0]!r}, which nothing before it computes")
         inputs = [self.values[name] if name else None for name in node.input]
         constants: list[Constant | None] = [v for v in inputs if v is None or isinstance(v, np.ndarray)]
-        if len(constants) == len(inputs) and node.op_type in FOLDABLE:
+        if len(constants) == len(inputs) and operator_name(node) in FOLDABLE:
             self.values[node.output[0]] = fold(node, constants, self.opset)
             if self.sized_by_batch.intersection(node.input):
                 self.sized_by_batch.add(node.output[0])
             return
-        if node.op_type not in RULES:
+        if operator_name(node) not in RULES:
             raise Unsupported(
                 f"{describe(node)} is supported for constants only. "
                 f"Supported on computed tensors: {', '.join(SUPPORTED_OPERATORS)}"
             )
         self._refuse_batch_sizes(node)
         try:
-            value = RULES[node.op_type](Call(node, inputs, self.context))
+            result = RULES[operator_name(node)].rule(Call(node, inputs, self.context))
         except InvalidInput as error:
             raise type(error)(str(error) if describe(node) in str(error) else f"{describe(node)}: {error}") from None
-        if isinstance(value, np.ndarray):
-            self.sized_by_batch.add(node.output[0])
-        else:
-            check_size(math.prod(value.shape), describe(node))
-        self.values[node.output[0]] = value
+        for name, value in zip(node.output, result if isinstance(result, tuple) else (result,), strict=False):
+            if isinstance(value, np.ndarray):
+                self.sized_by_batch.add(name)
+            else:
+                check_size(math.prod(value.shape), describe(node))
+            self.values[name] = value
 
     def _refuse_batch_sizes(self, node: NodeProto) -> None:
         """A symbolic batch size may only say how to reshape; as a number it would make a row depend on the others."""

@@ -41,7 +41,7 @@ def _linear(call: Call, tensor: Tensor, matrix: FloatArray, bias: FloatArray) ->
     return whole(call.builder, call.builder.affine([(source, full)], constant, call.name), shape)
 
 
-@rule("Gemm")
+@rule("Gemm", summary="affine; constant weights")
 def _gemm(call: Call) -> Value:
     if call.attribute("transA", 0):
         raise Unsupported(f"{call.what}: transA = 1 mixes the batch: only transA = 0 is supported")
@@ -70,7 +70,7 @@ def _gemm(call: Call) -> Value:
     return combine(call.builder, parts, 0.0, product.shape, f"{call.name}/scale")
 
 
-@rule("MatMul")
+@rule("MatMul", summary="affine with one constant operand")
 def _matmul(call: Call) -> Value:
     if isinstance(call.input(0), np.ndarray):
         raise Unsupported(f"{call.what}: constant times tensor: only tensor times constant matrix is supported")
@@ -82,7 +82,7 @@ def _matmul(call: Call) -> Value:
     return _linear(call, call.tensor(0), matrix.T, np.zeros(1))
 
 
-@rule("ReduceSum", "ReduceMean")
+@rule("ReduceSum", "ReduceMean", summary="sparse affine")
 def _reduce_sum(call: Call) -> Value:
     mean = call.node.op_type == "ReduceMean"
     value = call.input(0)

@@ -26,17 +26,17 @@ from tropixc.frontends.onnx._values import (
 )
 
 
-@rule("Relu")
+@rule("Relu", summary="max(z, 0)")
 def _relu(call: Call) -> Value:
     return _with_zero(call, 0.0)
 
 
-@rule("Softplus")
+@rule("Softplus", summary="log-sum-exp of (z, 0) at ε = 1, rescaled by what surrounds it")
 def _softplus(call: Call) -> Value:
     return replace(_with_zero(call, 1.0), origin=Softplus(call.tensor(0)))
 
 
-@rule("Greater")
+@rule("Greater", summary="softplus with a threshold, as torch exports it in float32")
 def _greater(call: Call) -> Value:
     left = call.tensor(0)
     return Comparison(left, call.constant(1), call.shape_with(left, call.constant(1)))
@@ -46,7 +46,7 @@ SAFE_THRESHOLD = 17.0
 """log(1 + e^{-z}) < 2⁻²⁴ for z beyond it: in float32, softplus(z) rounds to z there."""
 
 
-@rule("Where")
+@rule("Where", summary="softplus with a threshold, as torch exports it in float32")
 def _where(call: Call) -> Value:
     """Softplus as torch writes it, z where beta*z > 20 and log(1 + exp(beta*z))/beta elsewhere; nothing else."""
     condition, above, below = call.input(0), call.input(1), call.input(2)
@@ -80,7 +80,7 @@ def _softplus_factor(compared: Tensor, above: Tensor, below: Tensor) -> float | 
     return below.origin.factor if beta is not None and beta > 0 and below.origin.divisor == beta else None
 
 
-@rule("LeakyRelu")
+@rule("LeakyRelu", summary="max(z, alpha z)")
 def _leaky_relu(call: Call) -> Value:
     slope = float(call.attribute("alpha", 0.01))
     if not 0 <= slope < 1:
@@ -94,7 +94,7 @@ def _with_zero(call: Call, eps: float, slope: float = 0.0) -> Tensor:
     return whole(call.builder, call.builder.pairs_with_zero(source, eps, slope, call.name), tensor.shape)
 
 
-@rule("Max")
+@rule("Max", summary="maximum, with broadcasting")
 def _max(call: Call) -> Value:
     values = [call.input(i) for i in range(len(call.inputs))]
     call.shape_with(*values)
@@ -104,28 +104,28 @@ def _max(call: Call) -> Value:
     return join(call.builder, operands, 0.0, call.name)
 
 
-@rule("ReduceMax")
+@rule("ReduceMax", summary="maximum over axes")
 def _reduce_max(call: Call) -> Value:
     tensor = call.tensor(0)
     axes = call.reduced_axes(len(tensor.shape), 18)
     return reduce_axes(call.builder, tensor, axes, bool(call.attribute("keepdims", 1)), 0.0, call.name)
 
 
-@rule("ReduceLogSumExp")
+@rule("ReduceLogSumExp", summary="log-sum-exp at ε = 1, rescaled by what surrounds it")
 def _reduce_log_sum_exp(call: Call) -> Value:
     tensor = call.tensor(0)
     axes = call.reduced_axes(len(tensor.shape), 18)
     return reduce_axes(call.builder, tensor, axes, bool(call.attribute("keepdims", 1)), 1.0, call.name)
 
 
-@rule("Exp")
+@rule("Exp", summary="in log-sum-exp patterns: kept as its logarithm")
 def _exp(call: Call) -> Value:
     tensor = call.tensor(0)
     call.context.exponents.append(tensor)
     return Exponential(tensor)
 
 
-@rule("Log")
+@rule("Log", summary="of sums of exponentials: log-sum-exp")
 def _log(call: Call) -> Value:
     value = call.input(0)
     if isinstance(value, Exponential):
@@ -148,14 +148,14 @@ def _log_softmax_of(call: Call, logits: Tensor, axes: tuple[int, ...]) -> Tensor
     return combine(call.builder, [(logits, 1.0), (total, -1.0)], 0.0, logits.shape, f"{call.name}/log")
 
 
-@rule("Softmax")
+@rule("Softmax", summary="Gibbs weights")
 def _softmax(call: Call) -> Value:
     logits = call.tensor(0)
     axes = _softmax_axes(call, len(logits.shape))
     return Exponential(_log_softmax_of(call, logits, axes), value=gibbs(call.builder, logits, axes, call.name))
 
 
-@rule("LogSoftmax")
+@rule("LogSoftmax", summary="z − LSE(z)")
 def _log_softmax(call: Call) -> Value:
     logits = call.tensor(0)
     return _log_softmax_of(call, logits, _softmax_axes(call, len(logits.shape)))

@@ -30,12 +30,12 @@ def _reindexed(value: Value, change: Callable[[Any], Any]) -> Value:
     return np.asarray(change(value))
 
 
-@rule("Identity")
+@rule("Identity", summary="nothing")
 def _identity(call: Call) -> Value:
     return call.input(0)
 
 
-@rule("Dropout")
+@rule("Dropout", summary="nothing, in inference mode")
 def _dropout(call: Call) -> Value:
     mode = call.optional(2)
     if mode is not None and (not isinstance(mode, np.ndarray) or bool(mode.any())):
@@ -43,7 +43,7 @@ def _dropout(call: Call) -> Value:
     return call.input(0)
 
 
-@rule("Cast")
+@rule("Cast", summary="between float types")
 def _cast(call: Call) -> Value:
     kind = int(call.attribute("to", 0))
     if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
@@ -55,7 +55,7 @@ def _cast(call: Call) -> Value:
     return combine(call.builder, [(tensor, 1.0)], 0.0, tensor.shape, call.name)
 
 
-@rule("Flatten")
+@rule("Flatten", summary="shape")
 def _flatten(call: Call) -> Value:
     value = call.input(0)
     rank = len(value.shape)
@@ -67,7 +67,7 @@ def _flatten(call: Call) -> Value:
     return _reindexed(value, lambda index: index.reshape(rows, -1))
 
 
-@rule("Reshape")
+@rule("Reshape", summary="shape")
 def _reshape(call: Call) -> Value:
     value = call.input(0)
     given = call.constant(1)
@@ -102,7 +102,7 @@ def _target(call: Call, value: Value, target: list[int]) -> list[int]:
     return target
 
 
-@rule("Transpose")
+@rule("Transpose", summary="shape")
 def _transpose(call: Call) -> Value:
     value = call.input(0)
     order = call.attribute("perm", list(reversed(range(len(value.shape)))))
@@ -113,7 +113,7 @@ def _transpose(call: Call) -> Value:
     return _reindexed(value, lambda index: index.transpose(order))
 
 
-@rule("Squeeze")
+@rule("Squeeze", summary="shape")
 def _squeeze(call: Call) -> Value:
     value = call.input(0)
     axes = call.listed_axes(13, len(value.shape))
@@ -127,7 +127,7 @@ def _squeeze(call: Call) -> Value:
     return _reindexed(value, lambda index: np.squeeze(index, axis=chosen))
 
 
-@rule("Unsqueeze")
+@rule("Unsqueeze", summary="shape")
 def _unsqueeze(call: Call) -> Value:
     value = call.input(0)
     given: Any = call.attribute("axes", None) if call.opset < 13 else call.constant(1)
@@ -143,7 +143,7 @@ BATCH = -1_000_000_000_039
 """Stands for a symbolic batch size in shapes that the graph computes."""
 
 
-@rule("Shape")
+@rule("Shape", summary="constant; a symbolic batch size may only be used to reshape")
 def _shape(call: Call) -> Value:
     sizes = list(call.input(0).shape)
     if call.batched:

@@ -1,0 +1,181 @@
+"""Interval bounds, monotonicity and rounding of circuits of every node kind, against sampled points."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tropix import Circuit, InvalidInput
+from tropix.circuits import CircuitBuilder, Gibbs, Pointwise, Product, uniform_segments
+
+FUNCTIONS = ("erf", "exp", "log", "reciprocal", "sqrt")
+
+
+def everything(seed: int) -> Circuit:
+    """A random circuit in which every node kind occurs; arguments of log, sqrt and reciprocal stay positive."""
+    rng = np.random.default_rng(seed)
+    builder = CircuitBuilder(2)
+    nodes = [0]
+    for _ in range(int(rng.integers(2, 8))):
+        a, b = (int(rng.choice(nodes)) for _ in range(2))
+        size = builder.size(a)
+        match int(rng.integers(6)):
+            case 0:
+                terms = [(a, rng.normal(size=(3, size))), (b, 0.3 * rng.normal(size=(3, builder.size(b))))]
+                node = builder.affine(terms, rng.normal(size=3))
+            case 1:
+                node = builder.pairs_with_zero(a, float(rng.choice([0.0, 0.5])), 0.25)
+            case 2:
+                node = builder.log_sum_exp(a, float(rng.choice([0.0, 0.7])), uniform_segments(1, size))
+            case 3:
+                node = builder.add(Gibbs(a, float(rng.choice([0.5, 2.0])), uniform_segments(1, size)))
+            case 4:
+                other = builder.affine([(b, rng.normal(size=(size, builder.size(b))))], np.zeros(size))
+                node = builder.add(Product(a, other, size))
+            case _:
+                weights = builder.add(Gibbs(a, 1.0, uniform_segments(1, size)))
+                positive = builder.affine([(weights, np.eye(size))], np.full(size, 0.5))
+                node = builder.add(Pointwise(positive, str(rng.choice(FUNCTIONS)), size))  # type: ignore[arg-type]
+        nodes.append(node)
+    return builder.build(nodes[-1])
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 10**6))
+def test_bounds_hold_at_every_node(seed: int) -> None:
+    circuit = everything(seed)
+    rng = np.random.default_rng(seed)
+    centre, half = rng.normal(size=2), rng.uniform(0, 1, size=2)
+    bounds = circuit.bounds((centre - half, centre + half))
+    points = np.clip(centre + half * rng.uniform(-1, 1, size=(200, 2)).round(1), centre - half, centre + half)
+    for value, bound in zip(circuit.values(points), bounds, strict=True):
+        assert (value >= bound.lower).all()
+        assert (value <= bound.upper).all()
+
+
+@settings(max_examples=100)
+@given(seed=st.integers(0, 10**6))
+def test_a_point_has_tight_bounds(seed: int) -> None:
+    circuit = everything(seed)
+    x = np.random.default_rng(seed).normal(size=2)
+    end = circuit.bounds((x, x))[circuit.output]
+    value = circuit(x)
+    assert (end.lower <= value).all()
+    assert (end.upper - end.lower <= 1e-9 * (1 + np.abs(value))).all()
+
+
+def test_exact_ends_of_an_affine_map_lie_inside() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(20, 6))
+    builder = CircuitBuilder(6)
+    circuit = builder.build(builder.affine([(0, weights)], np.zeros(20)))
+    found = circuit.bounds((-1 / 3, 0.1))[1]
+    for row, lower, upper in zip(weights, found.lower, found.upper, strict=True):
+        ends = [Fraction(-1 / 3), Fraction(0.1)]
+        low = sum((Fraction(w) * ends[0 if w > 0 else 1] for w in row), Fraction(0))
+        high = sum((Fraction(w) * ends[1 if w > 0 else 0] for w in row), Fraction(0))
+        assert Fraction(lower) <= low <= Fraction(lower) + Fraction(1, 10**13)
+        assert Fraction(upper) - Fraction(1, 10**13) <= high <= Fraction(upper)
+
+
+def test_unbounded_boxes() -> None:
+    builder = CircuitBuilder(2)
+    z = builder.affine([(0, [[1.0, 0.0], [1.0, -1.0]])], [0.0, 1.0])
+    r = builder.relu(z)
+    e = builder.add(Pointwise(r, "reciprocal", 2))
+    bounds = builder.build(e).bounds(([0.0, -np.inf], [1.0, np.inf]))
+    assert bounds[z].lower.tolist()[1] == -np.inf
+    assert bounds[z].upper[0] == pytest.approx(1)
+    assert bounds[r].lower.min() == 0
+    assert bounds[r].upper[1] == np.inf
+    assert bounds[e].lower.tolist() == [-np.inf, -np.inf]  # 0 lies in the interval
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 10**6))
+def test_monotonicity_holds_along_every_coordinate(seed: int) -> None:
+    circuit = everything(seed)
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(60, 2))
+    before = circuit.values(points)
+    for j in range(2):
+        moved = points.copy()
+        moved[:, j] += rng.uniform(0, 2, size=60)
+        for i, (low, high) in enumerate(zip(before, circuit.values(moved), strict=True)):
+            found = circuit.monotonicity(i)
+            tolerance = 1e-12 * (1 + np.abs(low))
+            assert (high >= low - tolerance)[:, found.nondecreasing[:, j]].all()
+            assert (high <= low + tolerance)[:, found.nonincreasing[:, j]].all()
+
+
+def test_monotonicity_is_found_where_signs_show_it() -> None:
+    builder = CircuitBuilder(3)
+    z = builder.affine([(0, [[1.0, -2.0, 0.0], [3.0, 0.0, 0.0]])], [0.0, 0.0])
+    top = builder.log_sum_exp(z, 0.5, uniform_segments(1, 2))
+    found = builder.build(top).monotonicity()
+    assert found.nondecreasing.tolist() == [[True, False, True]]
+    assert found.nonincreasing.tolist() == [[False, True, True]]
+    pair = builder.affine([(0, [[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])], [0.0, 0.0])
+    sigmoid = builder.build(builder.add(Gibbs(pair, 1.0, uniform_segments(1, 2))))
+    assert sigmoid.monotonicity().nondecreasing[:, 0].tolist() == [True, False]
+    assert sigmoid.monotonicity().nonincreasing[:, 0].tolist() == [False, True]
+
+
+@settings(max_examples=80)
+@given(seed=st.integers(0, 10**6))
+def test_float32_execution_stays_within_the_rounding_bound(seed: int) -> None:
+    circuit = everything(seed)
+    points = np.random.default_rng(seed).normal(size=(30, 2)).astype(np.float32).astype(np.float64)
+    bound = circuit.rounding_bound(points, 2.0**-24)
+    single = in_float32(circuit, points)
+    gap = np.abs(single - circuit(points))
+    finite = np.isfinite(bound)
+    assert (gap <= bound)[finite].all()
+
+
+def in_float32(circuit: Circuit, points: np.ndarray) -> np.ndarray:
+    """The circuit executed in float32, node by node; affine weights must be rounded first, so they are bounded too."""
+    from scipy.special import erf
+
+    from tropix.circuits import Affine, Input, LogSumExp
+
+    names = {"erf": erf, "exp": np.exp, "log": np.log, "reciprocal": np.reciprocal, "sqrt": np.sqrt}
+    values: list[np.ndarray] = []
+    for node in circuit.nodes:
+        if isinstance(node, Input):
+            values.append(points.astype(np.float32))
+        elif isinstance(node, Affine):
+            total = np.broadcast_to(node.bias.astype(np.float32), (len(points), node.size))
+            for term in node.terms:
+                matrix = term.matrix if isinstance(term.matrix, np.ndarray) else term.matrix.toarray()
+                total = total + values[term.source] @ matrix.astype(np.float32).T
+            values.append(total.astype(np.float32))
+        elif isinstance(node, LogSumExp | Gibbs):
+            z, starts = values[node.source], node.segments[:-1]
+            top = np.repeat(np.maximum.reduceat(z, starts, axis=1), node.widths, axis=1)
+            if node.eps == 0.0:
+                values.append(np.maximum.reduceat(z, starts, axis=1))
+                continue
+            eps = np.float32(node.eps)
+            terms = np.exp((z - top) / eps)
+            total = np.add.reduceat(terms, starts, axis=1)
+            if isinstance(node, LogSumExp):
+                values.append(top[:, starts] + eps * np.log(total))
+            else:
+                values.append(terms / np.repeat(total, node.widths, axis=1))
+        elif isinstance(node, Product):
+            values.append(values[node.left] * values[node.right])
+        else:
+            assert isinstance(node, Pointwise)
+            values.append(names[node.function](values[node.source]))
+        assert values[-1].dtype == np.float32
+    return values[circuit.output].astype(np.float64)
+
+
+def test_unknown_functions_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="expected one of 'erf', 'exp'"):
+        Pointwise(0, "sinh", 2)  # type: ignore[arg-type]
