@@ -113,6 +113,8 @@ class _Importer:
             self.context.notes.append(f"the final ArgMax is left out: the outputs are the scores {name!r} it compares")
             value = value.of
         tensor = ordinary(builder, value, f"output {name!r}", name)
+        if tensor.masked:
+            raise Unsupported(f"output {name!r} holds -inf (masked entries): only finite outputs are supported")
         position = contiguous(builder, tensor, f"{name}/order")
         if not builder.size(position):
             raise FormatError(f"output {name!r} has no elements")
@@ -146,6 +148,7 @@ class _Importer:
         if not tensors:
             return None
         builder = self.context.builder
+        tensors = [Tensor(tensor.source, tensor.index[tensor.index >= 0]) for tensor in tensors]
         sizes = np.cumsum([0, *(tensor.index.size for tensor in tensors)])
         check_size(int(sizes[-1]), "the model")
         terms = []
@@ -219,6 +222,9 @@ class _Importer:
             result = RULES[operator_name(node)].rule(Call(node, inputs, self.context))
         except InvalidInput as error:
             raise type(error)(str(error) if describe(node) in str(error) else f"{describe(node)}: {error}") from None
+        except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+            # a file is untrusted: what a rule did not foresee is still a fault of the file, and named as one
+            raise FormatError(f"{describe(node)}: its inputs or attributes do not fit together ({error})") from None
         for name, value in zip(node.output, result if isinstance(result, tuple) else (result,), strict=False):
             if isinstance(value, np.ndarray):
                 self.sized_by_batch.add(name)

@@ -52,7 +52,7 @@ def _gemm(call: Call) -> Value:
     if matrix.ndim != 2:
         raise FormatError(f"{call.what}: weights of shape {matrix.shape}, expected a matrix")
     matrix = matrix if call.attribute("transB", 0) else matrix.T
-    alpha, beta = float(call.attribute("alpha", 1.0)), float(call.attribute("beta", 1.0))
+    alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
     tensor = call.tensor(0)
     if len(tensor.shape) != 2:
         raise FormatError(f"{call.what}: input of shape {tensor.shape}, expected (batch, features)")
