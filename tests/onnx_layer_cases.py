@@ -222,6 +222,13 @@ INDEXING = {
          node("Expand", "c t", "e"), node("Concat", "e x", axis=1)],
         {"zero": ints(0), "rest": ints(3), "c": normal(1, 3)}, (13, 20),
     ),
+    "state-of-zeros": Case(
+        [node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Concat", "n rest", "t", axis=0),
+         node("ConstantOfShape", "t", "h"), node("Gemm", "h w b", "g"), node("Relu", "g", "r"), node("Add", "r x", "o"),
+         node("Split", "g half", "p q", axis=1), node("Concat", "q o p", axis=1)],
+        {"zero": ints(0), "rest": ints(3), "w": normal(3, 4), "b": normal(4), "half": ints(1, 3)}, (13, 20),
+        only=np.float32,
+    ),
     "constant-of-shape": Case(
         [node("ConstantOfShape", "s", "c"), node("Add", "x c")], {"s": ints(4)}, (9, 20), only=np.float32
     ),

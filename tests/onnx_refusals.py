@@ -153,6 +153,11 @@ LAYERS: dict[str, Refusal] = {
         [node("Greater", "x c", "g"), node("Relu", "x", "r"), node("Where", "g x r")], {"c": 0.0}, "constant conditions"
     ),
     "arg-max-batch": refusal([node("ArgMax", "x", "l", axis=0), node("Cast", "l", to=11)], {}, "along the batch"),
+    "constant-of-batch": refusal(
+        [node("Shape", "x", "s"), node("ConstantOfShape", "s", "h"), node("ReduceSum", "h axes", "k"),
+         node("Cast", "k", "d", to=11), node("Add", "x d")],
+        axes([0]), "constant of the batch's size",
+    ),
     "masked-relu": refusal([MASKED, node("Relu", "z")], INFINITE, "-inf .masked entries"),
     "masked-output": refusal(node("Add", "x m"), INFINITE, "-inf .masked entries"),
     "masked-negative": refusal([MASKED, node("Neg", "z")], INFINITE, "not positive"),

@@ -187,7 +187,8 @@ class Call:
                     moved = len(value.shape) < len(shape) or value.shape[0] != shape[0]
                 if moved or len(value.shape) > len(shape):
                     raise Unsupported(
-                        f"{self.what} joins {value.shape} to {shape} along the batch axis: it must stay in front"
+                        f"{self.what} joins {value.shape} to {shape} along the batch axis: "
+                        "it must stay in front, or be fixed to 1"
                     )
         check_size(math.prod(shape), self.what)
         return shape

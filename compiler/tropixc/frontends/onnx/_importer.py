@@ -235,7 +235,7 @@ class _Importer:
     def _fold(self, node: NodeProto, inputs: list[Constant | None]) -> None:
         """Compute a constant. One of shape (batch, …) with equal rows is kept at batch 1, and marked."""
         if self.uniform_over_batch.intersection(node.input):
-            if node.op_type not in ENTRYWISE:
+            if not self._keeps_rows_apart(node):
                 raise Unsupported(f"{describe(node)} computes with a constant of the batch's size: rows must not mix")
             self.uniform_over_batch.update(node.output)
         position = {"Expand": 1, "ConstantOfShape": 0}.get(node.op_type)
@@ -247,6 +247,16 @@ class _Importer:
             self.sized_by_batch.update(node.output)
         for name, value in zip(node.output, fold(node, inputs, self.opset), strict=False):
             self.values[name] = value
+
+    def _keeps_rows_apart(self, node: NodeProto) -> bool:
+        """Whether a node treats the equal rows of a constant of the batch's size apart."""
+        if node.op_type in ENTRYWISE:
+            return True
+        attributes = {attribute.name: attribute.i for attribute in node.attribute}
+        if node.op_type in ("Gemm", "MatMul"):
+            rest = self.uniform_over_batch.intersection(node.input[1:])
+            return not rest and not attributes.get("transA", 0) and len(self.values[node.input[0]].shape) >= 2
+        return node.op_type in ("Concat", "Split") and attributes.get("axis", 0) > 0
 
     def _refuse_batch_sizes(self, node: NodeProto) -> None:
         """A symbolic batch size may only say how to reshape; as a number it would make a row depend on the others."""

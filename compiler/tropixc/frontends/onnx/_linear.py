@@ -104,7 +104,10 @@ def _matmul_shape(call: Call, left: tuple[int, ...], right: tuple[int, ...]) -> 
             ahead = len(shape) == len(stack) + 2 and len(stack) >= 1
             constant = isinstance(value, np.ndarray)
             if (not ahead and not constant) or (ahead and constant and shape[0] != 1):
-                raise Unsupported(f"{call.what}: shapes {left} and {right} mix the batch axis: it must stay in front")
+                raise Unsupported(
+                    f"{call.what}: shapes {left} and {right} mix the batch axis: "
+                    "it must stay in front, or be fixed to 1"
+                )
     return (*stack, left[-2], left[-1], right[-1])
 
 
