@@ -6,42 +6,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from circuits_of_all_kinds import everything
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tropix import Circuit, InvalidInput
 from tropix.circuits import CircuitBuilder, Gibbs, Pointwise, Product, uniform_segments
-
-FUNCTIONS = ("erf", "exp", "log", "reciprocal", "sqrt")
-
-
-def everything(seed: int) -> Circuit:
-    """A random circuit in which every node kind occurs; arguments of log, sqrt and reciprocal stay positive."""
-    rng = np.random.default_rng(seed)
-    builder = CircuitBuilder(2)
-    nodes = [0]
-    for _ in range(int(rng.integers(2, 8))):
-        a, b = (int(rng.choice(nodes)) for _ in range(2))
-        size = builder.size(a)
-        match int(rng.integers(6)):
-            case 0:
-                terms = [(a, rng.normal(size=(3, size))), (b, 0.3 * rng.normal(size=(3, builder.size(b))))]
-                node = builder.affine(terms, rng.normal(size=3))
-            case 1:
-                node = builder.pairs_with_zero(a, float(rng.choice([0.0, 0.5])), 0.25)
-            case 2:
-                node = builder.log_sum_exp(a, float(rng.choice([0.0, 0.7])), uniform_segments(1, size))
-            case 3:
-                node = builder.add(Gibbs(a, float(rng.choice([0.5, 2.0])), uniform_segments(1, size)))
-            case 4:
-                other = builder.affine([(b, rng.normal(size=(size, builder.size(b))))], np.zeros(size))
-                node = builder.add(Product(a, other, size))
-            case _:
-                weights = builder.add(Gibbs(a, 1.0, uniform_segments(1, size)))
-                positive = builder.affine([(weights, np.eye(size))], np.full(size, 0.5))
-                node = builder.add(Pointwise(positive, str(rng.choice(FUNCTIONS)), size))  # type: ignore[arg-type]
-        nodes.append(node)
-    return builder.build(nodes[-1])
 
 
 @settings(max_examples=150)
