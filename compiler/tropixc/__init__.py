@@ -12,6 +12,7 @@ from tropixc.frontends import from_arrays as from_arrays
 from tropixc.lowerings import Artefact as Artefact
 from tropixc.lowerings import read_artefact as read_artefact
 from tropixc.lowerings import to_latex as to_latex
+from tropixc.lowerings import to_numpy_source as to_numpy_source
 from tropixc.lowerings import to_onnx as to_onnx
 from tropixc.lowerings import to_sympy as to_sympy
 from tropixc.lowerings import to_text as to_text

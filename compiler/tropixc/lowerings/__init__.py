@@ -4,6 +4,7 @@ from tropixc.lowerings._artefact import Artefact as Artefact
 from tropixc.lowerings._artefact import read_artefact as read_artefact
 from tropixc.lowerings._artefact import write_artefact as write_artefact
 from tropixc.lowerings._files import write_all as write_all
+from tropixc.lowerings._numpy import to_numpy_source as to_numpy_source
 from tropixc.lowerings._onnx import to_onnx as to_onnx
 from tropixc.lowerings._onnx import write_onnx as write_onnx
 from tropixc.lowerings._polynomial import PolynomialLowering as PolynomialLowering

@@ -16,6 +16,7 @@ from tropix.arrays import FloatArray, IntArray
 from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Node, Pointwise, Product
 from tropix.errors import InvalidInput
 from tropixc.lowerings._files import write_atomically
+from tropixc.lowerings._needed import needed
 from tropixc.lowerings._onnx_graph import OnnxGraph
 
 Precision = Literal["float32", "float64"]
@@ -43,8 +44,8 @@ def to_onnx(
 
     Weights are rounded to ``dtype``; temperature 0 becomes ReduceMax, so `Circuit.limit` exports as a max network.
     ⊕_ε is ε·ReduceLogSumExp(z/ε), Gibbs weights are Softmax(z/ε), which do not overflow. Large sparse matrices
-    become Gather, Mul and ReduceSum. Only operators that onnxruntime runs in both types are used; erf in float64, for which it has
-    none, is (2x/√π) ∫_0^1 e^{−(xt)²} dt by a Gauss–Legendre rule of 24 points, whose own error is below rounding.
+    become Gather, Mul and ReduceSum. Only operators that onnxruntime runs in both types are used; erf in float64, for
+    which it has none, is (2x/√π) ∫_0^1 e^{−(xt)²} dt by a Gauss–Legendre rule whose own error is below rounding.
 
     Raises `Unsupported`, naming the node, where a number leaves the type or the model would be too large, and
     `InvalidInput` for other types, opsets or names.
@@ -57,7 +58,7 @@ def to_onnx(
         raise InvalidInput(f"names {input_name!r} and {output_name!r}: expected two different ones")
     graph = OnnxGraph(dtype, opset, [input_name, output_name])
     values: dict[int, str] = {0: input_name}
-    for position in _needed(circuit):
+    for position in needed(circuit):
         graph.enter(circuit.names[position])
         values[position] = _node(graph, circuit, circuit.nodes[position], values)
     graph.enter("output")
@@ -87,15 +88,6 @@ def write_onnx(
     """Write :func:`to_onnx` to a file, whole or not at all."""
     model = to_onnx(circuit, dtype=dtype, opset=opset, input_name=input_name, output_name=output_name)
     write_atomically(path, model.SerializeToString())
-
-
-def _needed(circuit: Circuit) -> list[int]:
-    """Positions of the nodes that the output depends on, without the input, in order."""
-    needed = {circuit.output}
-    for i in range(circuit.output, 0, -1):
-        if i in needed:
-            needed.update(circuit.nodes[i].sources)
-    return sorted(needed - {0})
 
 
 def _node(graph: OnnxGraph, circuit: Circuit, node: Node, values: Mapping[int, str]) -> str:

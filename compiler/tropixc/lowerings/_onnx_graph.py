@@ -68,7 +68,7 @@ class OnnxGraph:
         self.check_room(array.size)
         self._numbers += array.size
         name = self._unique(f"{self._prefix}/{role}")
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def apply(self, operator: str, *inputs: str, **attributes: Any) -> str:
