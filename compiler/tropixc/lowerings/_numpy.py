@@ -62,7 +62,7 @@ def to_numpy_source(circuit: Circuit, name: str = "network") -> str:
     writer = _Writer(circuit)
     body = "\n".join(writer.statements())
     constants = "\n".join(f"{key} = {text}" for key, text in writer.constants.items())
-    helpers = "\n".join(text for call, text in HELPERS.items() if call in body or call in constants)
+    helpers = "".join(f"\n{text}" for call, text in HELPERS.items() if call in body or call in constants)
     imports = [line for line, use in (("import base64", "base64."), ("import math", "math.")) if use in helpers]
     d, m = circuit.input_size, circuit.output_size
     parts = [
@@ -72,7 +72,6 @@ def to_numpy_source(circuit: Circuit, name: str = "network") -> str:
         "import numpy as np",
         helpers,
         constants,
-        "",
         _FUNCTION.format(name=name, d=d, m=m, body=body, output=circuit.output),
     ]
     return "\n".join(parts)
@@ -86,6 +85,7 @@ weight is the float64 that the model holds.
 """
 '''
 _FUNCTION = '''
+
 def {name}(points):
     """Values at points (n, {d}) as (n, {m}), or at one point ({d},) as ({m},), in float64."""
     v0 = np.asarray(points, dtype=np.float64)
