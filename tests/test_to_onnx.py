@@ -156,6 +156,40 @@ def test_shipped_models_survive(models: Path, tmp_path: Path) -> None:
         agrees(circuit.limit(), "float32", 0)
 
 
+def operators(circuit: Circuit) -> list[str]:
+    return [node.op_type for node in tropixc.to_onnx(circuit).graph.node]
+
+
+def test_relu_networks_are_gemm_and_relu(models: Path) -> None:
+    circuit = dense_nets()["relu"]
+    expected = ["Gemm", "Relu", "Gemm", "Identity"]
+    assert operators(circuit) == operators(tropixc.optimize(circuit)) == expected
+    assert set(operators(tropixc.load(models / "breast_cancer_relu.onnx"))) == {"Gemm", "Relu", "Identity"}
+    assert set(operators(dense_nets()["softplus"].limit())) == {"Gemm", "Relu", "Identity"}
+
+
+def test_only_relus_become_relu() -> None:
+    rows = {
+        "zero first": ([[0, 0], [1, 2], [0, 0], [3, 4]], [0, 1, 0, 0], True),
+        "zero last": ([[1, 2], [0, 0], [0, 0], [3, 4]], [5, 0, 0, 0], True),
+        "both zero": ([[0, 0], [0, 0], [0, 0], [3, 4]], [0, 0, 0, 0], True),
+        "a constant that is not 0": ([[0, 0], [1, 2], [0, 0], [3, 4]], [1, 1, 0, 0], False),
+        "one pair without 0": ([[0, 0], [1, 2], [1, 0], [3, 4]], [0, 1, 0, 0], False),
+    }
+    for matrix, bias, relu in rows.values():
+        weights = np.array(matrix, dtype=float)
+        for stored in (weights, sp.csr_array(weights)):
+            builder = CircuitBuilder(2)
+            pairs = builder.affine([(0, stored)], bias)
+            top = builder.log_sum_exp(pairs, 0.0, uniform_segments(2, 2))
+            circuit = builder.build(top)
+            agrees(circuit, "float64", 0)
+            assert ("Relu" in operators(circuit)) is relu
+            shared = builder.build(builder.affine([(top, np.ones((1, 2))), (pairs, np.ones((1, 4)))], [0.0]))
+            agrees(shared, "float64", 0)
+            assert "Relu" not in operators(shared)  # the pairs are read elsewhere too
+
+
 def test_hostile_names_are_only_names() -> None:
     names = ("x", "x", "y\n\x00\ud800é\u2028" + "z" * 10_000, "", "y")
     builder = CircuitBuilder(1, names[0])

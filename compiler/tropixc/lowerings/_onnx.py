@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import onnx
-import scipy.sparse as sp
 from onnx import TensorProto, helper
 
-from tropix.arrays import FloatArray, IntArray
-from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Node, Pointwise, Product
+from tropix.arrays import FloatArray
+from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Node, Pointwise, Product
 from tropix.errors import InvalidInput
 from tropixc.lowerings._files import write_atomically
 from tropixc.lowerings._needed import needed
+from tropixc.lowerings._onnx_affine import affine_map
 from tropixc.lowerings._onnx_graph import OnnxGraph
+from tropixc.lowerings._relu import relu_arguments
 
 Precision = Literal["float32", "float64"]
 DEFAULT_OPSET = 18
 OLDEST_OPSET = 13
-SMALL = 4096
-"""Matrices with at most so many entries are written dense."""
 COLD = 2.0**-20
 """Below this temperature z/ε might overflow where z does not, so the maximum is subtracted first."""
-DENSE_SHARE = 0.25
-"""So are larger ones with a larger share of nonzero entries."""
 ERF_POINTS = 24
 """Gauss–Legendre points with which erf errs by 3.2 units of 2⁻⁵³ at most on [−6, 6]; beyond, it rounds to ±1."""
 
@@ -42,7 +39,7 @@ def to_onnx(
 ) -> onnx.ModelProto:
     """The circuit as an ONNX model from (batch, d) to (batch, m) with a symbolic batch.
 
-    Weights are rounded to ``dtype``; temperature 0 becomes ReduceMax, so `Circuit.limit` exports as a max network.
+    Weights are rounded to ``dtype``. Temperature 0 becomes Relu or ReduceMax: `Circuit.limit` is a max network.
     ⊕_ε is ε·ReduceLogSumExp(z/ε), Gibbs weights are Softmax(z/ε), which do not overflow. Large sparse matrices
     become Gather, Mul and ReduceSum. Only operators that onnxruntime runs in both types are used; erf in float64, for
     which it has none, is (2x/√π) ∫_0^1 e^{−(xt)²} dt by a Gauss–Legendre rule whose own error is below rounding.
@@ -58,9 +55,17 @@ def to_onnx(
         raise InvalidInput(f"names {input_name!r} and {output_name!r}: expected two different ones")
     graph = OnnxGraph(dtype, opset, [input_name, output_name])
     values: dict[int, str] = {0: input_name}
-    for position in needed(circuit):
+    positions = needed(circuit)
+    relus = relu_arguments(circuit, positions)
+    inside = {circuit.nodes[position].sources[0] for position in relus}
+    for position in positions:
+        if position in inside:
+            continue
         graph.enter(circuit.names[position])
-        values[position] = _node(graph, circuit, circuit.nodes[position], values)
+        if position in relus:
+            values[position] = graph.apply("Relu", affine_map(graph, relus[position], values))
+        else:
+            values[position] = _node(graph, circuit.nodes[position], values)
     graph.enter("output")
     graph.nodes.append(helper.make_node("Identity", [values[circuit.output]], [output_name], name="output"))
     kind = TensorProto.FLOAT if dtype == "float32" else TensorProto.DOUBLE
@@ -90,10 +95,10 @@ def write_onnx(
     write_atomically(path, model.SerializeToString())
 
 
-def _node(graph: OnnxGraph, circuit: Circuit, node: Node, values: Mapping[int, str]) -> str:
+def _node(graph: OnnxGraph, node: Node, values: Mapping[int, str]) -> str:
     match node:
         case Affine():
-            return _affine(graph, node, values)
+            return affine_map(graph, node, values)
         case LogSumExp() | Gibbs():
             return _segments(graph, node, values[node.source])
         case Product():
@@ -104,82 +109,6 @@ def _node(graph: OnnxGraph, circuit: Circuit, node: Node, values: Mapping[int, s
             return graph.apply(node.function.capitalize(), values[node.source])
         case Input():
             raise AssertionError("the input is node 0, and never visited")
-
-
-# -- affine maps ------------------------------------------------------------------------------------------------------
-
-
-def _affine(graph: OnnxGraph, node: Affine, values: Mapping[int, str]) -> str:
-    """Σ A v + b: dense terms as Gemm, sparse ones as gathered sums; the bias goes into the first Gemm."""
-    bias: str | None = graph.number(node.bias, "bias") if node.bias.any() or not node.terms else None
-    if not node.terms:
-        assert bias is not None
-        return _constant(graph, bias, node.size, values[0])
-    total: str | None = None
-    for term in sorted(node.terms, key=lambda term: _sparse(term.matrix)):
-        source, matrix = values[term.source], term.matrix
-        if _sparse(matrix):
-            part = _sparse_product(graph, source, sp.csr_array(matrix))
-        else:
-            graph.check_room(matrix.shape[0] * matrix.shape[1])
-            weights = graph.number(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), "weights")
-            with_bias = () if bias is None else (bias,)
-            bias = None
-            part = graph.apply("Gemm", source, weights, *with_bias, transB=1)
-        total = part if total is None else graph.apply("Add", total, part)
-    assert total is not None
-    return total if bias is None else graph.apply("Add", total, bias)
-
-
-def _constant(graph: OnnxGraph, bias: str, size: int, point: str) -> str:
-    """The bias, repeated for each row of the batch."""
-    batch = graph.apply("Gather", graph.apply("Shape", point), graph.indices([0], "batch axis"), axis=0)
-    shape = graph.apply("Concat", batch, graph.indices([size], "size"), axis=0)
-    return graph.apply("Expand", bias, shape)
-
-
-def _sparse(matrix: Matrix) -> bool:
-    full = matrix.shape[0] * matrix.shape[1]
-    filled = int(np.count_nonzero(matrix)) if isinstance(matrix, np.ndarray) else int(matrix.nnz)
-    return bool(full > SMALL and filled <= DENSE_SHARE * full)
-
-
-def _sparse_product(graph: OnnxGraph, source: str, matrix: sp.csr_array) -> str:
-    """A·v as gathered columns times weights, summed; rows of like length are padded to one length and go together."""
-    parts = []
-    for rows, length in _rows_of_like_length(matrix):
-        graph.check_room(2 * len(rows) * length)
-        columns, weights = _padded(matrix, rows, length)
-        value = graph.columns(source, columns.ravel(), matrix.shape[1])
-        if length > 1:
-            value = graph.reshape(value, len(rows), length)
-        if (weights != 1.0).any():
-            value = graph.apply("Mul", value, graph.number(weights if length > 1 else weights.ravel(), "weights"))
-        parts.append((value if length == 1 else graph.reduce("ReduceSum", value, keepdims=False), rows))
-    return graph.gathered(parts)
-
-
-def _rows_of_like_length(matrix: sp.csr_array) -> Iterator[tuple[IntArray, int]]:
-    """Rows in classes by the number of their entries, up to the next power of two; empty rows count as one entry."""
-    lengths = np.maximum(np.diff(matrix.indptr), 1)
-    classes = np.ceil(np.log2(lengths)).astype(np.int64)
-    for each in np.unique(classes):
-        rows = np.flatnonzero(classes == each)
-        yield rows, int(lengths[rows].max())
-
-
-def _padded(matrix: sp.csr_array, rows: IntArray, length: int) -> tuple[IntArray, FloatArray]:
-    """Columns and weights of the rows, (rows, length), padded with weight 0."""
-    place = matrix.indptr[rows][:, None] + np.arange(length)
-    filled = place < matrix.indptr[rows + 1][:, None]
-    place = np.where(filled, place, 0)
-    if not matrix.nnz:
-        return np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
-    columns = np.where(filled, matrix.indices[place], 0).astype(np.int64)
-    return columns, np.where(filled, matrix.data[place], 0.0)
-
-
-# -- segments ---------------------------------------------------------------------------------------------------------
 
 
 def _segments(graph: OnnxGraph, node: LogSumExp | Gibbs, source: str) -> str:
