@@ -107,9 +107,11 @@ def test_every_float_survives() -> None:
     rng = np.random.default_rng(0)
     odd = np.array([0.1, -1 / 3, 5e-324, 1.7976931348623157e308, 1e-310, 2.0**53 + 1])
     for weights in (odd[:, None], rng.normal(size=(40, 30)) * 10.0 ** rng.integers(-300, 300, size=(40, 30))):
-        circuit = Circuit((Input(weights.shape[1]), Affine((Term(0, weights),), np.zeros(len(weights)))), 1)
+        bias = np.resize(odd[:5] * 1e-5, len(weights))
+        circuit = Circuit((Input(weights.shape[1]), Affine((Term(0, weights),), bias)), 1)
         scope: dict[str, np.ndarray] = {}
         exec(tropixc.to_numpy_source(circuit), scope)
+        assert scope["_b1"].tobytes() == circuit.nodes[1].bias.tobytes()  # type: ignore[union-attr]
         assert scope["_A1"].tobytes() == circuit.nodes[1].terms[0].matrix.tobytes()  # type: ignore[union-attr]
 
 

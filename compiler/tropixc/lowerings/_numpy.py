@@ -22,7 +22,9 @@ SPARSE = '''
 def _sparse(v, columns, weights, rows, starts, size):
     """v times a sparse matrix: entries row by row, rows[k] begins at starts[k], all other rows are empty."""
     out = np.zeros((len(v), size))
-    out[:, rows] = np.add.reduceat(v[:, columns] * weights, starts, axis=1)
+    step = 1 + 4_000_000 // len(columns)  # points at a time, so that memory stays bounded
+    for i in range(0, len(v), step):
+        out[i : i + step, rows] = np.add.reduceat(v[i : i + step, columns] * weights, starts, axis=1)
     return out
 '''
 LOG_SUM_EXP = '''

@@ -31,7 +31,11 @@ def array_source(array: npt.NDArray[Any]) -> str:
         return _listed(array)
     kind = "<f8" if array.dtype.kind == "f" else "<i8"
     data = base64.b64encode(np.ascontiguousarray(array, dtype=kind).tobytes()).decode()
-    return f'_array("{kind}", {array.shape}, """\n' + "\n".join(textwrap.wrap(data, LINE)) + '\n""")'
+    return (
+        f'_array("{kind}", {array.shape}, """\n'
+        + "\n".join(data[i : i + LINE] for i in range(0, len(data), LINE))
+        + '\n""")'
+    )
 
 
 def _listed(array: npt.NDArray[Any]) -> str:
@@ -40,7 +44,11 @@ def _listed(array: npt.NDArray[Any]) -> str:
     if len(text) <= LINE:
         return text
     rows = [repr(row) for row in array.tolist()]
-    body = textwrap.fill(", ".join(rows), LINE, break_long_words=False) if array.ndim == 1 else ",\n".join(rows)
+    body = (
+        textwrap.fill(", ".join(rows), LINE, break_long_words=False, break_on_hyphens=False)
+        if array.ndim == 1
+        else ",\n".join(rows)
+    )
     return f"np.array(\n    [\n{textwrap.indent(body, '        ')},\n    ]{kind}\n)"
 
 
