@@ -156,6 +156,13 @@ def test_shipped_models_survive(models: Path, tmp_path: Path) -> None:
         agrees(circuit.limit(), "float32", 0)
 
 
+@pytest.mark.parametrize("name", ["iris_icnn", "diabetes_lse"])
+def test_shipped_models_compile_to_the_same_polynomial(models: Path, tmp_path: Path, name: str) -> None:
+    # their temperatures are powers of two, so that z/ε and the product with ε are exact
+    tropixc.write_onnx(tropixc.load(models / f"{name}.onnx"), tmp_path / "m.onnx", dtype="float64")
+    assert tropixc.compile(tmp_path / "m.onnx") == tropixc.compile(models / f"{name}.onnx")
+
+
 def operators(circuit: Circuit) -> list[str]:
     return [node.op_type for node in tropixc.to_onnx(circuit).graph.node]
 
@@ -216,6 +223,7 @@ def test_what_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         ({"opset": 10_000}, "opset 10000"),
         ({"input_name": "y"}, "two different"),
         ({"output_name": ""}, "two different"),
+        ({"output_name": "\ud800"}, "printable"),
     ):
         with pytest.raises(InvalidInput, match=message):
             tropixc.to_onnx(cold, **options)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from tropix.errors import Unsupported
 
 HEADER = "tropix circuit"
 VERSION = 1
-MAX_NUMBERS = 50_000_000
+MAX_NUMBERS = 20_000_000
 """Largest number of dense matrix entries, biases and segment offsets in a text, so that reading it stays bounded."""
 MAX_INPUTS = 1 << 24
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

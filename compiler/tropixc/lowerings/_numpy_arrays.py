@@ -44,11 +44,10 @@ def _listed(array: npt.NDArray[Any]) -> str:
     if len(text) <= LINE:
         return text
     rows = [repr(row) for row in array.tolist()]
-    body = (
-        textwrap.fill(", ".join(rows), LINE, break_long_words=False, break_on_hyphens=False)
-        if array.ndim == 1
-        else ",\n".join(rows)
-    )
+    if array.ndim == 1:
+        body = textwrap.fill(", ".join(rows), LINE, break_long_words=False, break_on_hyphens=False)
+    else:
+        body = ",\n".join(rows)
     return f"np.array(\n    [\n{textwrap.indent(body, '        ')},\n    ]{kind}\n)"
 
 

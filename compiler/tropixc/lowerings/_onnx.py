@@ -51,9 +51,10 @@ def to_onnx(
         raise InvalidInput(f"dtype {dtype!r}: expected 'float32' or 'float64'")
     if not OLDEST_OPSET <= opset <= onnx.defs.onnx_opset_version():
         raise InvalidInput(f"opset {opset}: expected {OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}")
-    if not input_name or not output_name or input_name == output_name:
-        raise InvalidInput(f"names {input_name!r} and {output_name!r}: expected two different ones")
-    graph = OnnxGraph(dtype, opset, [input_name, output_name])
+    names = (input_name, output_name)
+    if not all(name and name.isprintable() for name in names) or input_name == output_name:
+        raise InvalidInput(f"names {input_name!r} and {output_name!r}: expected two different, printable ones")
+    graph = OnnxGraph(dtype, opset, names)
     values: dict[int, str] = {0: input_name}
     positions = needed(circuit)
     relus = relu_arguments(circuit, positions)
