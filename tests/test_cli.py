@@ -17,7 +17,7 @@ import tropixc
 def test_info(tropix, models: Path) -> None:  # type: ignore[no-untyped-def]
     code, out, err = tropix("info", models / "digits_lse.onnx")
     assert (code, err) == (0, "")
-    for words in ("64 values", "10 values", "exact solution", "convex", "0.0625", "LogSumExp", "delta(eps)"):
+    for words in ("64 values", "10 values", "exact solution", "convex", "0.0625", "LSE", "|p|²", "delta(eps)"):
         assert words in out
     code, out, _ = tropix("info", models / "breast_cancer_relu.onnx", "--norm", "inf", "--json")
     report = json.loads(out)

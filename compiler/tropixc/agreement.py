@@ -146,6 +146,65 @@ def check_agreement(
     )
 
 
+@dataclass(frozen=True)
+class CircuitAgreement:
+    """The circuit of a model against the model run by onnxruntime, at sampled points.
+
+    ``gap`` is the largest difference of any output where a rounding bound is known, ``rounding`` the largest bound;
+    ``compared`` counts the values with a known bound. ``holds``: every one of them lies within its own bound.
+    """
+
+    points: int
+    left_out: int
+    compared: int
+    gap: float
+    rounding: float
+    holds: bool
+
+    @property
+    def status(self) -> str:
+        """holds, violated, or unknown where nothing could be bounded."""
+        return "unknown" if not self.compared else "holds" if self.holds else "violated"
+
+    @property
+    def line(self) -> str:
+        """One line that says what was checked."""
+        if not self.compared:
+            return f"agreement unknown: the rounding of no value at {self.points} points has a bound"
+        apart = f", {self.left_out} left out where its exponentials overflow" if self.left_out else ""
+        word = "agrees" if self.holds else "DISAGREES"
+        return (
+            f"{word} with onnxruntime on {self.points} points{apart}: largest difference {self.gap:.6g} (measured), "
+            f"rounding of the runtime at most {self.rounding:.2g}"
+        )
+
+
+def check_circuit(model: ImportedModel, points: FloatArray) -> CircuitAgreement:
+    """Compare a model's circuit with the model run by onnxruntime, value by value within the rounding bound.
+
+    Raises `TropixError` if there is no point, or the runtime fails.
+    """
+    inside = _in_range(model, points)
+    left_out = int((~inside).sum())
+    points = points[inside]
+    if not len(points):
+        raise InvalidInput(f"the model's exponentials overflow at all {left_out} points")
+    network = run_onnx(model, points)
+    bound = model.circuit.rounding_bound(points, model.unit_roundoff)
+    own = model.circuit.rounding_bound(points, 2.0**-53)
+    values = model.circuit(points)
+    known = np.isfinite(bound) & np.isfinite(network)
+    gap = np.abs(network - values)
+    return CircuitAgreement(
+        points=len(points),
+        left_out=left_out,
+        compared=int(known.sum()),
+        gap=float(gap[known].max(initial=0.0)),
+        rounding=float(bound[known].max(initial=0.0)),
+        holds=bool((gap <= bound + own)[known].all()),
+    )
+
+
 def _evaluation_error(polynomial: TropicalPolynomial, points: FloatArray) -> FloatArray:
     """Rounding of the polynomial's own float64 evaluation."""
     if not len(polynomial):

@@ -20,9 +20,9 @@ FINEST = -1000
 def exact_product(left: sp.csr_array, right: sp.csr_array) -> tuple[sp.csr_array, BoolArray]:
     """left·right, and for each row whether no entry of it is rounded, whatever the order of summation.
 
-    An entry that is one product a·b is exact if the odd parts of a and b together have at most 53 bits. A sum is exact
-    if all its products are multiples of one power of two, 2⁵² of which exceed the sum of the |a·b|. Nothing below
-    2⁻⁹⁰⁰ is accepted. Entries that are 0 are not stored.
+    An entry that is one product a·b is exact if the odd parts of a and b together have at most 53 bits (a power of two
+    adds none). A sum is exact if all its products are multiples of one power of two, 2⁵² of which exceed the sum of the
+    |a·b|. Nothing below 2⁻⁹⁰⁰ is accepted. Entries that are 0 are not stored.
     """
     parts = []
     for matrix in (left, right):
@@ -100,7 +100,8 @@ def _multiply(  # type: ignore[no-untyped-def]
                     data[end] = product
                     size[j] = abs(product)
                     unit[j] = last
-                    bits[j] = a_bits[p] + b_bits[q]
+                    # a factor ±2^k adds no bits to those of the other
+                    bits[j] = a_bits[p] + b_bits[q] - (1 if a_bits[p] == 1 or b_bits[q] == 1 else 0)
                     end += 1
                 else:
                     data[place[j]] += product

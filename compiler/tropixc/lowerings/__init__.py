@@ -5,6 +5,8 @@ from tropixc.lowerings._artefact import read_artefact as read_artefact
 from tropixc.lowerings._artefact import write_artefact as write_artefact
 from tropixc.lowerings._circuit_parser import circuit_from_text as circuit_from_text
 from tropixc.lowerings._circuit_text import circuit_to_text as circuit_to_text
+from tropixc.lowerings._expression import Expression as Expression
+from tropixc.lowerings._expression import to_expression as to_expression
 from tropixc.lowerings._files import write_all as write_all
 from tropixc.lowerings._numpy import to_numpy_source as to_numpy_source
 from tropixc.lowerings._onnx import to_onnx as to_onnx

@@ -13,15 +13,14 @@ import scipy.sparse as sp
 
 from tropix.arrays import IntArray
 from tropix.boxes import Box, BoxLike
-from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Pointwise, Product
+from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial
+from tropixc.lowerings._affine_rows import AffineRows, exact_matrix
 
 Progress = Callable[[int], None]
 
-MAX_TABLE = 5_000_000
-"""Largest number of exact numbers that describe one node of affine functions."""
 MAX_PRODUCT = 2_000_000
 """Largest number of monomials that one tropical product may form before it is pruned."""
 
@@ -123,7 +122,7 @@ class _Expansion:
         self.time_limit = time_limit
         self.started = time.monotonic()
         self._components: dict[tuple[int, int, int], TropicalPolynomial] = {}
-        self._affine: dict[int, Rationals | None] = {}
+        self._rows = AffineRows(circuit)
 
     def component(self, node: int, index: int, sign: int) -> TropicalPolynomial:
         """The polynomial of sign·v[index]."""
@@ -132,34 +131,8 @@ class _Expansion:
             self._components[key] = self._compute(node, index, sign)
         return self._components[key]
 
-    def affine_rows(self, position: int) -> Rationals | None:
-        """The rows (gradient, constant), (size, d+1), of a node that is affine in x; None for others."""
-        if position not in self._affine:
-            self._affine[position] = self._compute_rows(position)
-        return self._affine[position]
-
-    def _compute_rows(self, position: int) -> Rationals | None:
-        node = self.circuit.nodes[position]
-        width = self.circuit.input_size
-        if not isinstance(node, Input | Affine):
-            return None
-        if node.size * (width + 1) > MAX_TABLE:
-            raise Unsupported(
-                f"node {self.circuit.names[position]!r} has {node.size} affine functions of {width} inputs, more than "
-                f"{MAX_TABLE} exact numbers: compile a part of the model"
-            )
-        if isinstance(node, Input):
-            return Rationals.of(np.eye(width, width + 1))
-        total = Rationals.of(np.column_stack([np.zeros((node.size, width)), node.bias]))
-        for term in node.terms:
-            source = self.affine_rows(term.source)
-            if source is None:
-                return None
-            total = total + _exact_matrix(term.matrix) @ source
-        return total
-
     def _compute(self, position: int, index: int, sign: int) -> TropicalPolynomial:
-        rows = self.affine_rows(position)
+        rows = self._rows.of(position)
         if rows is not None:
             return TropicalPolynomial.from_rationals(_signed(rows[index : index + 1], sign))
         node = self.circuit.nodes[position]
@@ -180,9 +153,9 @@ class _Expansion:
         factors: list[TropicalPolynomial] = []
         for term in node.terms:
             row = sp.csr_array(term.matrix[[index]])
-            rows = self.affine_rows(term.source)
+            rows = self._rows.of(term.source)
             if rows is not None:
-                linear = linear + _exact_matrix(row) @ rows
+                linear = linear + exact_matrix(row) @ rows
                 continue
             for j, weight in zip(row.indices, row.data, strict=True):
                 inner = self.component(term.source, int(j), sign if weight > 0 else -sign)
@@ -222,7 +195,3 @@ class _Expansion:
 
 def _signed(rows: Rationals, sign: int) -> Rationals:
     return rows if sign > 0 else -rows
-
-
-def _exact_matrix(matrix: Matrix) -> Rationals:
-    return Rationals.of(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())

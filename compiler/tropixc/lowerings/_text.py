@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from tropix.errors import InvalidInput
@@ -36,7 +36,7 @@ def to_text(polynomial: TropicalPolynomial, names: Sequence[str] | None = None) 
     'max(0, 2*x0 + x1 + 0.5)'
     """
     symbols = variables(polynomial.dimension, names)
-    monomials = [_joined(row, symbols, "*", number) for row in polynomial.exact.fractions()]
+    monomials = [joined(row, symbols, "*", number) for row in polynomial.exact.fractions()]
     if not monomials:
         return "-inf"
     return monomials[0] if len(monomials) == 1 else f"max({', '.join(monomials)})"
@@ -47,7 +47,7 @@ def to_latex(polynomial: TropicalPolynomial, names: Sequence[str] | None = None)
     separator = r",\ "
     symbols = names if names is not None else [f"x_{{{i}}}" for i in range(polynomial.dimension)]
     monomials = [
-        _joined(row, variables(polynomial.dimension, symbols), r" \, ", _latex_number)
+        joined(row, variables(polynomial.dimension, symbols), r" \, ", _latex_number)
         for row in polynomial.exact.fractions()
     ]
     if not monomials:
@@ -64,8 +64,8 @@ def _latex_number(value: Fraction) -> str:
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else text
 
 
-def _joined(row: Sequence[Fraction], symbols: Sequence[str], times: str, write: object) -> str:
-    assert callable(write)
+def joined(row: Sequence[Fraction], symbols: Sequence[str], times: str, write: Callable[[Fraction], str]) -> str:
+    """Σ row[i]·symbol[i] + row[-1] as text; terms with coefficient 0 are left out."""
     terms: list[tuple[Fraction, str]] = []
     for coefficient, symbol in zip(row[:-1], symbols, strict=True):
         if coefficient:

@@ -19,9 +19,13 @@ class FuseAffine:
 
     A source is absorbed if nothing else reads it, or if it only selects and scales. A composition that float64
     cannot hold exactly, or whose matrix would have more than ``fill`` times the entries of both parts, stays apart.
+    With ``keep_scales`` so do nodes that only multiply by one number, which is how networks spell out temperatures;
+    with ``keep_sums`` so do sums of several nodes, which is how they spell out residual connections.
     """
 
     fill: float = 1.5
+    keep_scales: bool = False
+    keep_sums: bool = False
 
     def __call__(self, circuit: Circuit) -> Circuit:
         """Apply the pass."""
@@ -40,7 +44,7 @@ class FuseAffine:
         return rewrite(circuit, rule)
 
     def _fused(self, builder: CircuitBuilder, node: Affine, shared: dict[int, bool]) -> Affine:
-        readable = [t.source for t in node.terms]
+        readable = [] if self.keep_scales and scaling(node) is not None else [t.source for t in node.terms]
         candidates = [s for s in readable if self._absorbable(builder.node(s), shared.get(s, True))]
         fused = self._compose(builder, node, set(candidates))
         if fused is not None:
@@ -53,7 +57,9 @@ class FuseAffine:
         return best
 
     def _absorbable(self, source: Node, shared: bool) -> bool:
-        if not isinstance(source, Affine):
+        if not isinstance(source, Affine) or (self.keep_scales and scaling(source) is not None):
+            return False
+        if self.keep_sums and len(source.terms) > 1:
             return False
         selection = all((np.diff(sp.csr_array(term.matrix).indptr) <= 1).all() for term in source.terms)
         return not shared or (selection and len(source.terms) <= 1)
@@ -95,6 +101,16 @@ class FuseAffine:
         if product is not None and sp.csr_array(product).nnz > self.fill * (left.nnz + right.nnz):
             return None
         return product
+
+
+def scaling(node: Affine) -> float | None:
+    """C ≠ 1 if the node selects entries and multiplies all of them by c; None otherwise."""
+    if len(node.terms) != 1 or node.bias.any():
+        return None
+    matrix = sp.csr_array(node.terms[0].matrix)
+    if (np.diff(matrix.indptr) != 1).any() or (matrix.data != matrix.data[0]).any() or abs(matrix.data[0]) == 1.0:
+        return None
+    return float(matrix.data[0])
 
 
 def _is_identity(matrix: Matrix) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +33,8 @@ class ImportedModel:
     without a batch axis; ``batch`` is None where it is symbolic, its fixed length 1, or 0 where the input has no batch
     axis; ``unit_roundoff`` is that of the coarsest precision in the model; ``exponents`` and ``logarithms`` compute all
     arguments of the graph's Exp nodes and all results of its Log nodes; ``notes`` say where the circuit and the stored
-    graph differ in real arithmetic, and by how much.
+    graph differ in real arithmetic, and by how much; ``operators`` tell the ONNX operator that a circuit node comes of:
+    its name is a key, or begins with a key and a slash.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class ImportedModel:
     unit_roundoff: float
     opset: int
     notes: tuple[str, ...] = ()
+    operators: Mapping[str, str] = field(default_factory=dict)
 
 
 def import_onnx(path: str | Path, output: str | None = None) -> ImportedModel:
@@ -133,6 +136,7 @@ class _Importer:
             unit_roundoff=2.0**-24 if self._casts_to_single() else unit_roundoff,
             opset=self.opset,
             notes=tuple(self.context.notes),
+            operators={node.name or node.output[0]: str(node.op_type) for node in graph.node if node.output},
         )
 
     def _with_output(self, name: str) -> bytes:
