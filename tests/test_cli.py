@@ -216,3 +216,21 @@ def test_eval_prints_valid_json_for_the_zero_polynomial(tropix, tmp_path: Path) 
     code, out, _ = tropix("eval", target, "--at", "1", "--json")
     assert code == 0
     assert json.loads(out, parse_constant=lambda name: pytest.fail(name))["values"] == [["-inf"]]
+
+
+def test_passes_are_chosen_and_explained(tropix, models: Path) -> None:  # type: ignore[no-untyped-def]
+    model = models / "iris_icnn.onnx"
+    code, out, _ = tropix("compile", model, "--explain", "--output", "0")
+    assert code == 0
+    assert "fuse-affine" in out
+    assert "->" in out
+    code, out, _ = tropix("compile", model, "--passes", "fold-constants, fuse-affine", "--explain", "--json")
+    report = json.loads(out)
+    assert [step["pass"] for step in report["passes"]] == ["fold-constants", "fuse-affine"]
+    assert report["passes"][1]["nodes"][1] < report["passes"][1]["nodes"][0]
+    code, out, _ = tropix("compile", model, "--passes", "none", "--explain", "--json")
+    assert code == 0
+    assert json.loads(out)["passes"] == []
+    code, out, err = tropix("compile", model, "--passes", "nonsense")
+    assert code == 2
+    assert "known are fold-constants" in err

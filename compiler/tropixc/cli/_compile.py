@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tropix.errors import InvalidInput, TropixError
+from tropixc.cli._passes import chosen_passes, explained, explanation
 from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console, read_points
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ def compile_command(
         Path | None,
         typer.Option(help="Draw the regions (1 or 2 inputs) on the box, or on [-1, 1]; .png, .pdf or .svg."),
     ] = None,
+    passes: Annotated[
+        str | None, typer.Option(help="Simplify with these passes, joined by commas ('none' for none); see --explain.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what each pass did to the circuit.")] = False,
     time_limit: Annotated[float | None, typer.Option(help="Give up on an output after so many seconds.", min=0)] = None,
     graph_output: GraphOutputOption = None,
     as_json: JsonOption = False,
@@ -65,7 +70,7 @@ def compile_command(
     from tropixc.agreement import sample_points
     from tropixc.frontends.onnx import import_onnx
     from tropixc.lowerings import Artefact, write_all
-    from tropixc.passes import optimize
+    from tropixc.passes import explain as apply_passes
 
     if plot is not None and plot.suffix not in PICTURES:
         raise InvalidInput(f"--plot {plot}: unknown suffix: use {', '.join(PICTURES)}")
@@ -74,8 +79,11 @@ def compile_command(
         if form is None:
             raise InvalidInput(f"-o {target}: unknown suffix: use .json, .tex or .txt, or name a --format")
     imported = import_onnx(model, graph_output)
-    circuit = optimize(imported.circuit)
-    domain = None if box is None else Box.parse(box, circuit.input_size)
+    domain = None if box is None else Box.parse(box, imported.circuit.input_size)
+    steps = apply_passes(imported.circuit, domain, chosen_passes(passes))
+    circuit = steps[-1].circuit if steps else imported.circuit
+    if explain and not as_json:
+        console(stderr=form is not None and target is None).print(explanation(steps))
     rows = None if data is None else read_points(data, circuit.input_size)
     chosen = sample_points(circuit.input_size, domain, rows, points, seed, imported.input_type == "float32")
     outputs = list(range(circuit.output_size)) if output is None else [output]
@@ -97,7 +105,8 @@ def compile_command(
     if not violated:
         write_all(files)
     if as_json:
-        typer.echo(json.dumps(_report(imported, lowerings, domain, agreement, None if violated else target)))
+        report = _report(imported, lowerings, domain, agreement, None if violated else target)
+        typer.echo(json.dumps({**report, "passes": explained(steps)} if explain else report))
     elif form is not None and target is None:
         typer.echo(render(artefact, form))
         print(_line(agreement), file=sys.stderr)
