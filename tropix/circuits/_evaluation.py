@@ -31,10 +31,10 @@ def over_blocks(nodes: Sequence[Node], count: int, run: Callable[[int, int], Non
     width = max(1, min(width, BLOCK_VALUES // max(1, sum(node.size for node in nodes))))
 
     def blocks(start: int, stop: int) -> None:
-        for first in range(start, stop, width):
-            run(first, min(first + width, stop))
+        for block in range(start, stop):
+            run(block * width, min((block + 1) * width, count))
 
-    over_rows(blocks, count, count * other if other >= dense else 0)
+    over_rows(blocks, -(-count // width), count * other if other >= dense else 0)
 
 
 def _work(nodes: Sequence[Node]) -> tuple[int, int]:
@@ -71,6 +71,14 @@ def node_values(nodes: Sequence[Node], points: FloatArray, keep: int | None = No
     return values
 
 
+def _columns(points: FloatArray) -> FloatArray:
+    from tropix.kernels import aligned_empty
+
+    columns = aligned_empty(points.shape[1], len(points))
+    columns[:] = points.T
+    return columns
+
+
 def _value(node: Node, values: list[FloatArray], count: int) -> FloatArray:
     from tropix.kernels import segment_gibbs, segment_log_sum_exp
 
@@ -87,9 +95,9 @@ def _value(node: Node, values: list[FloatArray], count: int) -> FloatArray:
 
 
 def _affine(node: Affine, values: list[FloatArray], count: int) -> FloatArray:
-    from tropix.kernels import add_sparse_product
+    from tropix.kernels import add_sparse_product, aligned_empty
 
-    total = np.empty((node.size, count))
+    total = aligned_empty(node.size, count)
     total[:] = node.bias[:, None]
     for term in node.terms:
         if isinstance(term.matrix, np.ndarray):
@@ -120,7 +128,7 @@ def _pushed(
     node: Node, values: list[FloatArray], value: FloatArray, adjoint: FloatArray
 ) -> list[tuple[int, FloatArray]]:
     """What a node's adjoint adds to those of its sources."""
-    from tropix.kernels import add_sparse_product, segment_gibbs
+    from tropix.kernels import add_sparse_product, aligned_empty, segment_gibbs
 
     if isinstance(node, Affine):
         pushed = []
@@ -128,7 +136,8 @@ def _pushed(
             if isinstance(term.matrix, np.ndarray):
                 amount = term.matrix.T @ adjoint
             else:
-                amount = np.zeros((term.matrix.shape[1], adjoint.shape[1]))
+                amount = aligned_empty(term.matrix.shape[1], adjoint.shape[1])
+                amount[:] = 0.0
                 add_sparse_product(term.transposed, adjoint, amount)
             pushed.append((term.source, amount))
         return pushed

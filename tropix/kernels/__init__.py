@@ -4,6 +4,7 @@ Kernels check nothing: shapes, dtypes and finiteness are the callers' business. 
 They compile on first use and are cached on disk; rows are split over threads when the work is large.
 """
 
+from tropix.kernels._alignment import aligned_empty as aligned_empty
 from tropix.kernels._log_sum_exp import entropy as entropy
 from tropix.kernels._log_sum_exp import gibbs as gibbs
 from tropix.kernels._log_sum_exp import log_sum_exp as log_sum_exp

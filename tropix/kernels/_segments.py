@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.kernels._alignment import aligned_empty
 
 
 def segment_log_sum_exp(columns: FloatArray, offsets: IntArray, eps: float) -> FloatArray:
@@ -17,7 +18,7 @@ def segment_log_sum_exp(columns: FloatArray, offsets: IntArray, eps: float) -> F
     → (K, n). NaN spreads to the segment that holds it.
     """
     columns = np.ascontiguousarray(columns)
-    out = np.empty((len(offsets) - 1, columns.shape[1]))
+    out = aligned_empty(len(offsets) - 1, columns.shape[1])
     if eps == 0.0:
         _segment_maxima(columns, offsets, out)
     else:
@@ -31,7 +32,7 @@ def segment_gibbs(columns: FloatArray, offsets: IntArray, eps: float) -> FloatAr
     A segment of −∞ alone has weights 0.
     """
     columns = np.ascontiguousarray(columns)
-    out = np.empty_like(columns)
+    out = aligned_empty(*columns.shape)
     _segment_weights(columns, offsets, eps, out)
     return out
 
