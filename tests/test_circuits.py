@@ -316,7 +316,7 @@ def test_bad_circuits(build: object, message: str) -> None:
 
 
 LAYERS = [
-    ([([[1.0]], [0.0], "tanh")], "activation"),
+    ([([[1.0]], [0.0], "swish")], "activation"),
     ([([[1.0]], [0.0], ("softplus", 0.0))], "activation"),
     ([([[1.0]], [0.0], ("leaky_relu", 1.5))], "activation"),
     ([([[1.0]], [0.0], ("max", 2))], "groups"),
