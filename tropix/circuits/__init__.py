@@ -17,3 +17,4 @@ from tropix.circuits._nodes import Pointwise as Pointwise
 from tropix.circuits._nodes import Product as Product
 from tropix.circuits._nodes import Term as Term
 from tropix.circuits._nodes import uniform_segments as uniform_segments
+from tropix.circuits._pointwise import FunctionName as FunctionName

@@ -86,7 +86,11 @@ class Call:
 
     def tensor(self, index: int) -> Tensor:
         """A required input that depends on the model's input."""
-        return ordinary(self.input(index), self.what)
+        return self.ordinary(self.input(index))
+
+    def ordinary(self, value: Value) -> Tensor:
+        """A value that depends on the model's input, as a tensor."""
+        return ordinary(self.builder, value, self.what, self.name)
 
     def constant(self, index: int) -> Constant:
         """A required input that must be constant."""
@@ -95,13 +99,31 @@ class Call:
             raise Unsupported(f"{self.what}: input {index} must be a constant, but it depends on the model's input")
         return value
 
-    def weights(self, value: Constant) -> FloatArray:
-        """A constant as float64, without NaN or infinities."""
+    def integers(self, index: int) -> list[int]:
+        """A required input that must be a constant list of integers."""
+        value = self.constant(index)
+        if value.dtype.kind not in "iu" or value.ndim > 1:
+            raise FormatError(
+                f"{self.what}: input {index} has type {value.dtype} and {value.ndim} axes: expected integers"
+            )
+        return [int(number) for number in value.ravel()]
+
+    def listed(self, name: str, index: int, since: int) -> list[int] | None:
+        """Integers that are an attribute before opset ``since`` and an input from then on; None if omitted."""
+        if self.opset >= since:
+            return None if self.optional(index) is None else self.integers(index)
+        given = self.attribute(name, None)
+        return None if given is None else [int(number) for number in given]
+
+    def weights(self, value: Constant, *, minus_infinity: bool = False) -> FloatArray:
+        """A constant as float64, without NaN or infinities (but −∞ where it masks a logit)."""
         if value.dtype.kind not in "fiu":
             raise FormatError(f"{self.what} has a constant of type {value.dtype}: expected real numbers")
         array = np.asarray(value, dtype=np.float64)
         if not array.size:
             raise FormatError(f"{self.what} has a constant of shape {array.shape}, which holds nothing")
+        if minus_infinity and not np.isnan(array).any() and not np.isposinf(array).any():
+            return array
         if not np.isfinite(array).all():
             kind = "NaN" if np.isnan(array).any() else "an infinity"
             raise FormatError(f"{self.what} has {kind} among its constants: only finite weights are supported")

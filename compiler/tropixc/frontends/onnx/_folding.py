@@ -14,19 +14,28 @@ from tropixc.frontends.onnx._file import MAX_ELEMENTS, describe
 from tropixc.frontends.onnx._values import Constant
 
 SAME_SIZE = {
-    "Abs", "Cast", "Ceil", "Exp", "Flatten", "Floor", "Identity", "LeakyRelu", "Log", "LogSoftmax", "Neg", "Reciprocal",
-    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Shape",
-    "Sigmoid", "Slice", "Softmax", "Softplus", "Sqrt", "Squeeze", "Tanh", "Transpose", "Unsqueeze",
+    "Cast", "Ceil", "Flatten", "Floor", "Identity", "LeakyRelu", "LogSoftmax", "ReduceL1", "ReduceL2",
+    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "Shape",
+    "Size", "Slice", "Softmax", "Split", "Squeeze", "Transpose", "Trilu", "Unsqueeze",
 }  # fmt: skip
-"""Operators whose result is at most as large as their first input."""
-BROADCASTING = {"Add", "Clip", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum"}
-FOLDABLE = SAME_SIZE | BROADCASTING | {"Concat", "Constant", "Gather", "MatMul"}
+"""Operators whose results are together at most as large as their inputs."""
+ELEMENTWISE = {
+    "Abs", "Erf", "Exp", "Log", "Neg", "Not", "Reciprocal", "Relu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh",
+}  # fmt: skip
+BROADCASTING = {
+    "Add", "And", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mod",
+    "Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor",
+}  # fmt: skip
+ENTRYWISE = ELEMENTWISE | BROADCASTING | {"Cast", "Identity"}
+"""Operators that treat the rows of a batch alike and apart."""
+SIZED = {"Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "MatMul", "Pad", "Range", "Tile"}
+FOLDABLE = SAME_SIZE | ELEMENTWISE | BROADCASTING | SIZED
 
 
-def fold(node: NodeProto, inputs: list[Constant | None], opset: int) -> Constant:
-    """The node's value; the size of the result is bounded before it is computed."""
+def fold(node: NodeProto, inputs: list[Constant | None], opset: int) -> list[Constant]:
+    """The node's values; the size of the result is bounded before it is computed."""
     if node.op_type == "Constant":
-        return _constant(node)
+        return [_constant(node)]
     size = _result_size(node, [value for value in inputs if value is not None])
     if size > MAX_ELEMENTS:
         raise FormatError(f"{describe(node)} would compute a constant of {size} elements, more than {MAX_ELEMENTS}")
@@ -38,15 +47,15 @@ def fold(node: NodeProto, inputs: list[Constant | None], opset: int) -> Constant
         [node],
         "constant",
         [helper.make_tensor_value_info(name, types[name], value.shape) for name, value in feeds.items()],
-        [helper.make_empty_tensor_value_info(node.output[0])],
+        [helper.make_empty_tensor_value_info(name) for name in node.output],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     try:
         with np.errstate(all="ignore"):
-            results: Any = ReferenceEvaluator(model).run([node.output[0]], feeds)
+            results: Any = ReferenceEvaluator(model).run(list(node.output), feeds)
     except Exception as error:
         raise FormatError(f"{describe(node)} cannot be computed from its constant inputs: {error}") from None
-    return np.asarray(results[0])
+    return [np.asarray(result) for result in results]
 
 
 def _constant(node: NodeProto) -> Constant:
@@ -67,10 +76,30 @@ def _result_size(node: NodeProto, inputs: list[Constant]) -> int:
     try:
         if node.op_type in BROADCASTING:
             return math.prod(np.broadcast_shapes(*shapes))
-        if node.op_type == "MatMul":
-            return math.prod(shapes[0][:-1]) * math.prod(shapes[1][-1:])
-        if node.op_type == "Gather":
-            return math.prod(shapes[0]) * math.prod(shapes[1])
-    except (ValueError, IndexError):
-        raise FormatError(f"{describe(node)}: shapes {shapes} do not fit") from None
+        if node.op_type in SIZED:
+            return _sized(node.op_type, inputs)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        raise FormatError(f"{describe(node)}: inputs of shapes {shapes} do not fit") from None
     return sum(math.prod(shape) for shape in shapes)
+
+
+def _sized(kind: str, inputs: list[Constant]) -> int:
+    """The size of a result that depends on the values of some inputs."""
+    first, numbers = inputs[0], [int(value) for value in inputs[1].ravel()[:100]] if len(inputs) > 1 else []
+    match kind:
+        case "MatMul":
+            return math.prod(first.shape[:-1]) * math.prod(inputs[1].shape[-1:]) * math.prod(inputs[1].shape[:-2])
+        case "Gather":
+            return math.prod(first.shape) * math.prod(inputs[1].shape)
+        case "ConstantOfShape":
+            return math.prod(max(int(size), 0) for size in first.ravel()[:100])
+        case "Expand":
+            return math.prod(np.broadcast_shapes(first.shape, tuple(max(size, 0) for size in numbers)))
+        case "Tile":
+            return math.prod(first.shape) * math.prod(max(times, 0) for times in numbers)
+        case "Pad":
+            return math.prod(size + sum(map(abs, numbers)) for size in first.shape)
+        case "Range":
+            start, limit, step = (float(value.ravel()[0]) for value in inputs)
+            return int(max((limit - start) / step, 0)) + 1 if step else 0
+    return sum(math.prod(value.shape) for value in inputs)

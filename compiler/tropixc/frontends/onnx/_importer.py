@@ -9,16 +9,16 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
 from tropixc.frontends.onnx._call import Call, Context, operator_name
 from tropixc.frontends.onnx._file import describe, opset, parse_model, read_bytes
-from tropixc.frontends.onnx._folding import FOLDABLE, fold
+from tropixc.frontends.onnx._folding import ENTRYWISE, FOLDABLE, fold
 from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS
 from tropixc.frontends.onnx._shapes import BATCH
-from tropixc.frontends.onnx._values import Constant, Tensor, Value, check_size, contiguous, ordinary, whole
+from tropixc.frontends.onnx._values import Constant, Label, Tensor, Value, check_size, contiguous, ordinary, whole
 
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}
 """The supported precisions of a model's input and their unit roundoff."""
@@ -86,6 +86,7 @@ class _Importer:
         self.opset = opset(model)
         self.values: dict[str, Value] = {}
         self.sized_by_batch: set[str] = set()
+        self.uniform_over_batch: set[str] = set()
 
     def run(self, output: str | None) -> ImportedModel:
         graph = self.model.graph
@@ -94,7 +95,8 @@ class _Importer:
         info = self._single_input()
         shape, batch = _input_shape(info)
         builder = CircuitBuilder(math.prod(shape), info.name)
-        unit_roundoff = FLOATS[info.type.tensor_type.elem_type]
+        self.input_kind = info.type.tensor_type.elem_type
+        unit_roundoff = FLOATS[self.input_kind]
         self.context = Context(builder, self.opset, batch is None, unit_roundoff)
         self.values[info.name] = whole(builder, 0, (shape if batch == 0 else (1, *shape)))
         for node in graph.node:
@@ -105,12 +107,18 @@ class _Importer:
         value = self.values[name]
         if isinstance(value, np.ndarray):
             raise Unsupported(f"output {name!r} is constant: it does not depend on the input")
-        position = contiguous(builder, ordinary(value, f"output {name!r}"), f"{name}/order")
+        content = self.content
+        if isinstance(value, Label):
+            name, content = value.name, self._with_output(value.name)
+            self.context.notes.append(f"the final ArgMax is left out: the outputs are the scores {name!r} it compares")
+            value = value.of
+        tensor = ordinary(builder, value, f"output {name!r}", name)
+        position = contiguous(builder, tensor, f"{name}/order")
         if not builder.size(position):
             raise FormatError(f"output {name!r} has no elements")
         return ImportedModel(
             path=self.path,
-            content=self.content,
+            content=content,
             sha256=self.sha256,
             circuit=builder.build(position),
             exponents=self._watched(self.context.exponents),
@@ -124,6 +132,14 @@ class _Importer:
             opset=self.opset,
             notes=tuple(self.context.notes),
         )
+
+    def _with_output(self, name: str) -> bytes:
+        """The model with another output, for a runtime."""
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        del model.graph.output[:]
+        model.graph.output.append(helper.make_tensor_value_info(name, self.input_kind, None))
+        return bytes(model.SerializeToString())
 
     def _watched(self, tensors: list[Tensor]) -> Circuit | None:
         """A circuit that lists all entries of the given tensors."""
@@ -191,9 +207,7 @@ class _Importer:
         inputs = [self.values[name] if name else None for name in node.input]
         constants: list[Constant | None] = [v for v in inputs if v is None or isinstance(v, np.ndarray)]
         if len(constants) == len(inputs) and operator_name(node) in FOLDABLE:
-            self.values[node.output[0]] = fold(node, constants, self.opset)
-            if self.sized_by_batch.intersection(node.input):
-                self.sized_by_batch.add(node.output[0])
+            self._fold(node, constants)
             return
         if operator_name(node) not in RULES:
             raise Unsupported(
@@ -212,11 +226,27 @@ class _Importer:
                 check_size(math.prod(value.shape), describe(node))
             self.values[name] = value
 
+    def _fold(self, node: NodeProto, inputs: list[Constant | None]) -> None:
+        """Compute a constant. One of shape (batch, …) with equal rows is kept at batch 1, and marked."""
+        if self.uniform_over_batch.intersection(node.input):
+            if node.op_type not in ENTRYWISE:
+                raise Unsupported(f"{describe(node)} computes with a constant of the batch's size: rows must not mix")
+            self.uniform_over_batch.update(node.output)
+        position = {"Expand": 1, "ConstantOfShape": 0}.get(node.op_type)
+        sizes = None if position is None else inputs[position]
+        if position is not None and sizes is not None and sizes.size and sizes.ravel()[0] == BATCH:
+            inputs = [np.where(sizes == BATCH, 1, sizes) if i == position else value for i, value in enumerate(inputs)]
+            self.uniform_over_batch.update(node.output)
+        elif self.sized_by_batch.intersection(node.input):
+            self.sized_by_batch.update(node.output)
+        for name, value in zip(node.output, fold(node, inputs, self.opset), strict=False):
+            self.values[name] = value
+
     def _refuse_batch_sizes(self, node: NodeProto) -> None:
         """A symbolic batch size may only say how to reshape; as a number it would make a row depend on the others."""
         for position, name in enumerate(node.input):
             held = self.values.get(name)
-            as_shape = node.op_type == "Reshape" and position == 1
+            as_shape = (node.op_type, position) in (("Reshape", 1), ("Expand", 1), ("Slice", 2))
             if as_shape or name not in self.sized_by_batch or not isinstance(held, np.ndarray):
                 continue
             if held.dtype.kind in "fiu" and (np.abs(held) >= -BATCH / 2).any():

@@ -18,9 +18,10 @@ from tropixc.frontends.onnx._values import (
     check_size,
     combine,
     contiguous,
-    ordinary,
+    multiply,
     reduce_axes,
     reduction,
+    rows_matrix,
     whole,
 )
 
@@ -45,6 +46,8 @@ def _linear(call: Call, tensor: Tensor, matrix: FloatArray, bias: FloatArray) ->
 def _gemm(call: Call) -> Value:
     if call.attribute("transA", 0):
         raise Unsupported(f"{call.what}: transA = 1 mixes the batch: only transA = 0 is supported")
+    if isinstance(call.input(0), np.ndarray):
+        raise Unsupported(f"{call.what} multiplies a constant by a computed matrix, which mixes the batch: use MatMul")
     matrix = call.weights(call.constant(1))
     if matrix.ndim != 2:
         raise FormatError(f"{call.what}: weights of shape {matrix.shape}, expected a matrix")
@@ -70,16 +73,71 @@ def _gemm(call: Call) -> Value:
     return combine(call.builder, parts, 0.0, product.shape, f"{call.name}/scale")
 
 
-@rule("MatMul", summary="affine with one constant operand")
+@rule("MatMul", summary="affine with one constant operand; of two computed ones sums of products, which are structural")
 def _matmul(call: Call) -> Value:
-    if isinstance(call.input(0), np.ndarray):
-        raise Unsupported(f"{call.what}: constant times tensor: only tensor times constant matrix is supported")
-    if not isinstance(call.input(1), np.ndarray):
-        raise Unsupported(f"{call.what} multiplies two computed tensors: only products with constants are supported")
-    matrix = call.weights(call.constant(1))
-    if matrix.ndim != 2:
-        raise Unsupported(f"{call.what}: weights of shape {matrix.shape}: only matrices are supported")
-    return _linear(call, call.tensor(0), matrix.T, np.zeros(1))
+    left, right = call.input(0), call.input(1)
+    if isinstance(right, np.ndarray) and right.ndim == 2 and not isinstance(left, np.ndarray):
+        return _linear(call, call.tensor(0), call.weights(right).T, np.zeros(1))
+    shape = _matmul_shape(call, left.shape, right.shape)
+    if isinstance(left, np.ndarray):
+        return _contracted(call, call.tensor(1), call.weights(left), shape, constant_left=True)
+    if isinstance(right, np.ndarray):
+        return _contracted(call, call.tensor(0), call.weights(right), shape, constant_left=False)
+    return _product(call, call.tensor(0), call.tensor(1), shape)
+
+
+def _matmul_shape(call: Call, left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape (…, m, k, n) of all products, of operands with at least two axes."""
+    if len(left) < 2 or len(right) < 2:
+        raise Unsupported(
+            f"{call.what}: shapes {left} and {right}: vectors are not supported, only matrices and stacks"
+        )
+    if left[-1] != right[-2]:
+        raise FormatError(f"{call.what}: shapes {left} and {right} do not fit")
+    try:
+        stack = np.broadcast_shapes(left[:-2], right[:-2])
+    except ValueError:
+        raise FormatError(f"{call.what}: shapes {left} and {right} do not fit") from None
+    if call.batched:
+        for value in (call.input(0), call.input(1)):
+            shape = value.shape
+            ahead = len(shape) == len(stack) + 2 and len(stack) >= 1
+            constant = isinstance(value, np.ndarray)
+            if (not ahead and not constant) or (ahead and constant and shape[0] != 1):
+                raise Unsupported(f"{call.what}: shapes {left} and {right} mix the batch axis: it must stay in front")
+    return (*stack, left[-2], left[-1], right[-1])
+
+
+def _contracted(call: Call, tensor: Tensor, matrix: FloatArray, shape: tuple[int, ...], constant_left: bool) -> Tensor:
+    """A stack of matrices times a stack of constant matrices, or the other way round."""
+    *stack, m, k, n = shape
+    count = math.prod(stack) * m * n
+    check_size(count * k, call.what)
+    inner, outer = (tensor.index[..., None, :, :], matrix[..., :, :, None])
+    if not constant_left:
+        inner, outer = (tensor.index[..., :, :, None], matrix[..., None, :, :])
+    columns = np.moveaxis(np.broadcast_to(inner, shape), -2, -1).reshape(-1)
+    data = np.moveaxis(np.broadcast_to(outer, shape), -2, -1).reshape(-1)
+    if tensor.masked:
+        raise Unsupported(f"{call.what} needs finite values, but finds -inf (masked entries)")
+    rows = np.repeat(np.arange(count), k)
+    weights = rows_matrix(rows, columns, data, (count, call.builder.size(tensor.source)))
+    position = call.builder.affine([(tensor.source, weights)], np.zeros(count), call.name)
+    return whole(call.builder, position, (*stack, m, n))
+
+
+def _product(call: Call, left: Tensor, right: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Two computed stacks of matrices: all products, then their sums."""
+    *stack, m, k, n = shape
+    check_size(2 * math.prod(shape), call.what)
+    wide = (*stack, m, n, k)
+    first = Tensor(left.source, np.broadcast_to(left.index[..., :, None, :], wide))
+    second = Tensor(right.source, np.broadcast_to(np.swapaxes(right.index, -1, -2)[..., None, :, :], wide))
+    products = multiply(call.builder, first, second, wide, f"{call.name}/products")
+    count = math.prod(wide[:-1])
+    sums = rows_matrix(np.repeat(np.arange(count), k), np.arange(count * k), np.ones(count * k), (count, count * k))
+    position = call.builder.affine([(products.source, sums)], np.zeros(count), call.name)
+    return whole(call.builder, position, wide[:-1])
 
 
 @rule("ReduceSum", "ReduceMean", summary="sparse affine")
@@ -92,8 +150,10 @@ def _reduce_sum(call: Call) -> Value:
         if mean:
             raise Unsupported(f"{call.what}: the mean of exponentials is not supported: use ReduceSum")
         return Exponential(reduce_axes(call.builder, value.log, axes, keepdims, 1.0, call.name), summed=value)
-    groups, shape = reduction(ordinary(value, call.what), axes, keepdims)
+    groups, shape = reduction(call.ordinary(value), axes, keepdims)
     count, width = groups.shape
+    if groups.masked:
+        raise Unsupported(f"{call.what} adds up -inf (masked entries)")
     weight = 1.0 / width if mean else 1.0
     if mean and width & (width - 1):
         call.note("the mean's 1/n is rounded to float64 (relative error 1.1e-16)")

@@ -6,21 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from tropix.errors import Unsupported
+from tropix.arrays import FloatArray, IntArray
+from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._call import Call, rule
 from tropixc.frontends.onnx._values import (
     Comparison,
     Constant,
     Exponential,
+    Label,
     Scaled,
     Softplus,
     Tensor,
     Value,
+    apply,
+    assemble,
     combine,
     contiguous,
     gibbs,
     join,
-    ordinary,
     reduce_axes,
     whole,
 )
@@ -46,10 +49,11 @@ SAFE_THRESHOLD = 17.0
 """log(1 + e^{-z}) < 2⁻²⁴ for z beyond it: in float32, softplus(z) rounds to z there."""
 
 
-@rule("Where", summary="softplus with a threshold, as torch exports it in float32")
+@rule("Where", summary="constant conditions (masks, also with -inf); softplus with a threshold, as torch exports it")
 def _where(call: Call) -> Value:
-    """Softplus as torch writes it, z where beta*z > 20 and log(1 + exp(beta*z))/beta elsewhere; nothing else."""
     condition, above, below = call.input(0), call.input(1), call.input(2)
+    if isinstance(condition, np.ndarray):
+        return _selected(call, condition, above, below)
     if isinstance(condition, Comparison) and isinstance(above, Tensor) and isinstance(below, Tensor):
         factor = _softplus_factor(condition.left, above, below)
         threshold = float(condition.right.min()) if condition.right.size else 0.0
@@ -61,9 +65,24 @@ def _where(call: Call) -> Value:
             )
             return below
     raise Unsupported(
-        f"{call.what}: only softplus with a threshold, as torch exports it in float32, is supported "
-        "(Where(beta*z > 20, z, softplus(beta*z)/beta))"
+        f"{call.what}: only constant conditions and softplus with a threshold, as torch exports it in float32, are "
+        "supported (Where(beta*z > 20, z, softplus(beta*z)/beta))"
     )
+
+
+def _selected(call: Call, condition: Constant, above: Value, below: Value) -> Tensor:
+    """Entries of one operand or the other by a constant mask."""
+    shape = call.shape_with(condition, above, below)
+    mask = np.broadcast_to(np.asarray(condition, dtype=np.bool_), shape).ravel()
+    pieces: list[tuple[Tensor | Constant, IntArray]] = []
+    for value, places in ((above, np.flatnonzero(mask)), (below, np.flatnonzero(~mask))):
+        if isinstance(value, np.ndarray):
+            constant = call.weights(value, minus_infinity=True)
+            pieces.append((np.broadcast_to(constant, shape).ravel()[places], places))
+        else:
+            tensor = call.ordinary(value)
+            pieces.append((Tensor(tensor.source, np.broadcast_to(tensor.index, shape).ravel()[places]), places))
+    return assemble(call.builder, pieces, shape, call.name)
 
 
 def _softplus_factor(compared: Tensor, above: Tensor, below: Tensor) -> float | None:
@@ -80,35 +99,107 @@ def _softplus_factor(compared: Tensor, above: Tensor, below: Tensor) -> float | 
     return below.origin.factor if beta is not None and beta > 0 and below.origin.divisor == beta else None
 
 
-@rule("LeakyRelu", summary="max(z, alpha z)")
-def _leaky_relu(call: Call) -> Value:
-    slope = float(call.attribute("alpha", 0.01))
-    if not 0 <= slope < 1:
-        raise Unsupported(f"{call.what}: slope {slope}: only 0 <= alpha < 1 is a maximum of two lines")
-    return _with_zero(call, 0.0, slope)
-
-
-def _with_zero(call: Call, eps: float, slope: float = 0.0) -> Tensor:
+def _with_zero(call: Call, eps: float) -> Tensor:
     tensor = call.tensor(0)
     source = contiguous(call.builder, tensor, f"{call.name}/order")
-    return whole(call.builder, call.builder.pairs_with_zero(source, eps, slope, call.name), tensor.shape)
+    return whole(call.builder, call.builder.pairs_with_zero(source, eps, name=call.name), tensor.shape)
 
 
-@rule("Max", summary="maximum, with broadcasting")
+def two_lines(call: Call, slope: FloatArray) -> Tensor:
+    """X for x ≥ 0 and slope·x below: max(x, slope·x) where slope ≤ 1, min(x, slope·x) elsewhere."""
+    tensor = call.tensor(0)
+    sign = np.where(slope <= 1, 1.0, -1.0)
+    operands: list[tuple[Tensor | Constant, FloatArray | float]] = [(tensor, sign * slope), (tensor, sign)]
+    joined = join(call.builder, operands, 0.0, call.name)
+    if (sign > 0).all():
+        return joined
+    return combine(call.builder, [(joined, sign)], 0.0, joined.shape, f"{call.name}/sign")
+
+
+@rule("LeakyRelu", summary="max(z, alpha z); min for alpha > 1")
+def _leaky_relu(call: Call) -> Value:
+    slope = np.asarray(float(call.attribute("alpha", 0.01)))
+    if not np.isfinite(slope):
+        raise FormatError(f"{call.what}: alpha is {slope}")
+    return two_lines(call, slope)
+
+
+@rule("PRelu", summary="as LeakyRelu, with constant slopes")
+def _prelu(call: Call) -> Value:
+    slope = call.weights(call.constant(1))
+    tensor = call.tensor(0)
+    if call.shape_with(tensor, slope) != tensor.shape:
+        raise FormatError(f"{call.what}: slopes of shape {slope.shape} do not fit {tensor.shape}")
+    return two_lines(call, slope)
+
+
+@rule("Abs", summary="max(z, -z)")
+def _abs(call: Call) -> Value:
+    return two_lines(call, np.asarray(-1.0))
+
+
+@rule("Max", "Min", summary="maximum, minimum, with broadcasting")
 def _max(call: Call) -> Value:
+    sign = 1.0 if call.node.op_type == "Max" else -1.0
     values = [call.input(i) for i in range(len(call.inputs))]
     call.shape_with(*values)
-    operands: list[Tensor | Constant] = [
-        call.weights(value) if isinstance(value, np.ndarray) else ordinary(value, call.what) for value in values
-    ]
-    return join(call.builder, operands, 0.0, call.name)
+    operands: list[tuple[Tensor | Constant, FloatArray | float]] = []
+    for value in values:
+        if isinstance(value, np.ndarray):
+            operands.append((sign * call.weights(value, minus_infinity=sign > 0), 1.0))
+        else:
+            operands.append((call.ordinary(value), sign))
+    return _signed(call, join(call.builder, operands, 0.0, call.name), sign)
 
 
-@rule("ReduceMax", summary="maximum over axes")
+def _signed(call: Call, tensor: Tensor, sign: float) -> Tensor:
+    """The tensor or its negative."""
+    if sign > 0:
+        return tensor
+    return combine(call.builder, [(tensor, -1.0)], 0.0, tensor.shape, f"{call.name}/negative")
+
+
+@rule("ReduceMax", "ReduceMin", summary="maximum, minimum over axes")
 def _reduce_max(call: Call) -> Value:
+    sign = 1.0 if call.node.op_type == "ReduceMax" else -1.0
     tensor = call.tensor(0)
     axes = call.reduced_axes(len(tensor.shape), 18)
-    return reduce_axes(call.builder, tensor, axes, bool(call.attribute("keepdims", 1)), 0.0, call.name)
+    if sign < 0:
+        tensor = combine(call.builder, [(tensor, -1.0)], 0.0, tensor.shape, f"{call.name}/operands")
+    reduced = reduce_axes(call.builder, tensor, axes, bool(call.attribute("keepdims", 1)), 0.0, call.name)
+    return _signed(call, reduced, sign)
+
+
+@rule("Clip", summary="min(max(z, low), high)")
+def _clip(call: Call) -> Value:
+    tensor = call.tensor(0)
+    for index, name in ((1, "min"), (2, "max")):
+        bound = _clip_bound(call, index, name)
+        if bound is None:
+            continue
+        sign = 1.0 if name == "min" else -1.0
+        operands: list[tuple[Tensor | Constant, FloatArray | float]] = [(np.asarray(sign * bound), 1.0), (tensor, sign)]
+        tensor = _signed(call, join(call.builder, operands, 0.0, f"{call.name}/{name}"), sign)
+    return tensor
+
+
+LARGEST_SINGLE = float(np.finfo(np.float32).max)
+
+
+def _clip_bound(call: Call, index: int, name: str) -> float | None:
+    """A bound, or None if there is none: omitted, infinite, or the largest float32, as exporters write it."""
+    if call.opset >= 11:
+        if call.optional(index) is None:
+            return None
+        value = call.constant(index)
+        if value.size != 1 or value.dtype.kind not in "fiu":
+            raise FormatError(f"{call.what}: {name} of shape {value.shape} and type {value.dtype}: expected a number")
+        bound = float(value.ravel()[0])
+    else:
+        bound = float(call.attribute(name, -LARGEST_SINGLE if name == "min" else LARGEST_SINGLE))
+    if np.isnan(bound) or bound == (np.inf if name == "min" else -np.inf):
+        raise FormatError(f"{call.what}: {name} is {bound}")
+    return bound if abs(bound) < LARGEST_SINGLE else None
 
 
 @rule("ReduceLogSumExp", summary="log-sum-exp at ε = 1, rescaled by what surrounds it")
@@ -118,20 +209,20 @@ def _reduce_log_sum_exp(call: Call) -> Value:
     return reduce_axes(call.builder, tensor, axes, bool(call.attribute("keepdims", 1)), 1.0, call.name)
 
 
-@rule("Exp", summary="in log-sum-exp patterns: kept as its logarithm")
+@rule("Exp", summary="in log-sum-exp and softmax patterns exact; else structural")
 def _exp(call: Call) -> Value:
     tensor = call.tensor(0)
     call.context.exponents.append(tensor)
     return Exponential(tensor)
 
 
-@rule("Log", summary="of sums of exponentials: log-sum-exp")
+@rule("Log", summary="of sums of exponentials: log-sum-exp; else structural")
 def _log(call: Call) -> Value:
     value = call.input(0)
     if isinstance(value, Exponential):
         call.context.logarithms.append(value.log)
         return value.log
-    raise Unsupported(f"{call.what}: the logarithm of something that is no sum of exponentials has no exact rule")
+    return apply(call.builder, "log", call.tensor(0), call.name)
 
 
 def _softmax_axes(call: Call, rank: int) -> tuple[int, ...]:
@@ -146,6 +237,17 @@ def _softmax_axes(call: Call, rank: int) -> tuple[int, ...]:
 def _log_softmax_of(call: Call, logits: Tensor, axes: tuple[int, ...]) -> Tensor:
     total = reduce_axes(call.builder, logits, axes, True, 1.0, f"{call.name}/total")
     return combine(call.builder, [(logits, 1.0), (total, -1.0)], 0.0, logits.shape, f"{call.name}/log")
+
+
+@rule("ArgMax", summary="as the last step: left out, the scores are the outputs")
+def _arg_max(call: Call) -> Value:
+    tensor = call.tensor(0)
+    axis = call.axis(int(call.attribute("axis", 0)), len(tensor.shape))
+    if call.batched and axis == 0:
+        raise Unsupported(f"{call.what} compares along the batch axis: rows must stay independent")
+    kept = bool(call.attribute("keepdims", 1))
+    shape = tuple(1 if a == axis else n for a, n in enumerate(tensor.shape) if a != axis or kept)
+    return Label(tensor, str(call.node.input[0]), shape)
 
 
 @rule("Softmax", summary="Gibbs weights")

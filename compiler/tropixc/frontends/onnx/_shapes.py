@@ -13,18 +13,25 @@ from tropixc.frontends.onnx._call import Call, rule
 from tropixc.frontends.onnx._values import (
     Comparison,
     Exponential,
+    Label,
     Tensor,
     Value,
     combine,
 )
 
+BATCH = -1_000_000_000_039
+"""Stands for a symbolic batch size in shapes that the graph computes."""
 
-def _reindexed(value: Value, change: Callable[[Any], Any]) -> Value:
+
+def reindexed(value: Value, change: Callable[[Any], Any]) -> Value:
+    """The value with its entries rearranged: ``change`` maps an array of positions to another."""
     if isinstance(value, Tensor):
         return Tensor(value.source, change(value.index))
     if isinstance(value, Exponential):
         held = None if value.value is None else Tensor(value.value.source, change(value.value.index))
         return Exponential(Tensor(value.log.source, change(value.log.index)), value=held)
+    if isinstance(value, Label):
+        return Label(value.of, value.name, change(np.zeros(value.shape)).shape)
     if isinstance(value, Comparison):
         raise Unsupported("comparisons cannot be reshaped")
     return np.asarray(change(value))
@@ -46,6 +53,8 @@ def _dropout(call: Call) -> Value:
 @rule("Cast", summary="between float types")
 def _cast(call: Call) -> Value:
     kind = int(call.attribute("to", 0))
+    if isinstance(call.input(0), Label):
+        return call.input(0)
     if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
         raise Unsupported(f"{call.what} casts a computed tensor to another type than float32 or float64")
     if kind == TensorProto.DOUBLE or call.context.unit_roundoff >= 2.0**-24:
@@ -64,7 +73,7 @@ def _flatten(call: Call) -> Value:
     if not 0 <= axis <= rank or (call.batched and axis == 0):
         raise Unsupported(f"{call.what}: axis {axis} of {rank}: the batch axis must stay in front")
     rows = int(np.prod(value.shape[:axis]))
-    return _reindexed(value, lambda index: index.reshape(rows, -1))
+    return reindexed(value, lambda index: index.reshape(rows, -1))
 
 
 @rule("Reshape", summary="shape")
@@ -75,7 +84,7 @@ def _reshape(call: Call) -> Value:
         raise FormatError(f"{call.what}: a target shape of type {given.dtype} and {given.ndim} axes")
     target = _target(call, value, [int(size) for size in given])
     try:
-        return _reindexed(value, lambda index: index.reshape(target))
+        return reindexed(value, lambda index: index.reshape(target))
     except ValueError:
         raise FormatError(
             f"{call.what}: shape {value.shape} does not reshape to {target}; the batch axis counts as 1 "
@@ -110,7 +119,7 @@ def _transpose(call: Call) -> Value:
         raise FormatError(f"{call.what}: perm {list(order)} is no permutation of {len(value.shape)} axes")
     if call.batched and order[0] != 0 and not isinstance(value, np.ndarray):
         raise Unsupported(f"{call.what} moves the batch axis: it must stay in front")
-    return _reindexed(value, lambda index: index.transpose(order))
+    return reindexed(value, lambda index: index.transpose(order))
 
 
 @rule("Squeeze", summary="shape")
@@ -124,7 +133,7 @@ def _squeeze(call: Call) -> Value:
         raise FormatError(f"{call.what}: axes {chosen} of shape {value.shape} do not all have length 1")
     if call.batched and 0 in chosen:
         raise Unsupported(f"{call.what} squeezes the batch axis: it must stay in front")
-    return _reindexed(value, lambda index: np.squeeze(index, axis=chosen))
+    return reindexed(value, lambda index: np.squeeze(index, axis=chosen))
 
 
 @rule("Unsqueeze", summary="shape")
@@ -136,11 +145,7 @@ def _unsqueeze(call: Call) -> Value:
         raise FormatError(f"{call.what} names no axes")
     if call.batched and 0 in chosen:
         raise Unsupported(f"{call.what} puts an axis before the batch axis: it must stay in front")
-    return _reindexed(value, lambda index: np.expand_dims(index, axis=chosen))
-
-
-BATCH = -1_000_000_000_039
-"""Stands for a symbolic batch size in shapes that the graph computes."""
+    return reindexed(value, lambda index: np.expand_dims(index, axis=chosen))
 
 
 @rule("Shape", summary="constant; a symbolic batch size may only be used to reshape")

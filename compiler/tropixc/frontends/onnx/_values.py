@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from tropix.arrays import FloatArray, IntArray
-from tropix.circuits import CircuitBuilder, Gibbs, Matrix, uniform_segments
+from tropix.arrays import BoolArray, FloatArray, IntArray
+from tropix.circuits import CircuitBuilder, FunctionName, Gibbs, Matrix, Pointwise, Product, uniform_segments
 from tropix.errors import FormatError, Unsupported
 
 MAX_COMPUTED = 20_000_000
@@ -24,8 +24,9 @@ Constant: TypeAlias = npt.NDArray[Any]
 class Tensor:
     """A tensor whose entry at each position is a component of one circuit node: reshapes and slices are free.
 
-    ``index`` has the tensor's shape (batch axis of length 1 included) and holds positions in the node's vector.
-    ``origin`` remembers how it was computed where a later operator must recognise that.
+    ``index`` has the tensor's shape (batch axis of length 1 included) and holds positions in the node's vector, or −1
+    where the entry is −∞ (a masked logit): maxima, sums of exponentials and softmax leave such entries out, and what
+    has no rule for them refuses them. ``origin`` remembers how it was computed, for operators that must recognise it.
     """
 
     source: int
@@ -36,6 +37,11 @@ class Tensor:
     def shape(self) -> tuple[int, ...]:
         """Shape, with the batch axis of length 1."""
         return self.index.shape
+
+    @property
+    def masked(self) -> bool:
+        """Whether some entry is −∞."""
+        return bool((self.index < 0).any())
 
     def same(self, other: Tensor) -> bool:
         """Whether both hold the same components of the same node."""
@@ -71,12 +77,14 @@ class Comparison:
 class Exponential:
     """exp of a tensor, kept as its logarithm: the semiring isomorphism from (ℝ_{≥0}, +, ×) to S_1.
 
-    ``summed`` is the exponential whose sum this is; ``value`` is set where the exponential itself is a node
-    (Gibbs weights), so that it can be used as an ordinary tensor.
+    ``summed`` is the exponential whose sum over axes this is, ``joined`` the logarithms of the operands that were
+    added up; ``value`` is set where the exponential itself is a node (Gibbs weights), so that it can be used as an
+    ordinary tensor.
     """
 
     log: Tensor
     summed: Exponential | None = None
+    joined: tuple[Tensor | Constant, ...] | None = None
     value: Tensor | None = None
 
     @property
@@ -85,7 +93,18 @@ class Exponential:
         return self.log.shape
 
 
-Value: TypeAlias = Constant | Tensor | Exponential | Comparison
+@dataclass(frozen=True, eq=False)
+class Label:
+    """The position of the largest entry along an axis: only the last step of a model may compute it."""
+
+    of: Tensor
+    name: str
+    shape: tuple[int, ...]
+
+
+Value: TypeAlias = Constant | Tensor | Exponential | Comparison | Label
+Operand: TypeAlias = "tuple[Tensor | Constant, FloatArray | float]"
+"""A tensor and a factor, or a constant (factor ignored)."""
 
 
 def whole(builder: CircuitBuilder, position: int, shape: tuple[int, ...]) -> Tensor:
@@ -99,6 +118,12 @@ def check_size(count: int, what: str) -> None:
         raise FormatError(f"{what} computes {count} numbers for one point, more than {MAX_COMPUTED}")
 
 
+def rows_matrix(rows: IntArray, columns: IntArray, data: FloatArray, shape: tuple[int, int]) -> sp.csr_array:
+    """A sparse matrix from its entries, with small indices; entries of one place are added."""
+    small = np.int32 if max(shape) < 2**31 else np.int64
+    return sp.csr_array((data, (rows.astype(small), columns.astype(small))), shape=shape)
+
+
 def combine(
     builder: CircuitBuilder,
     parts: list[tuple[Tensor, FloatArray | float]],
@@ -106,74 +131,187 @@ def combine(
     shape: tuple[int, ...],
     name: str,
 ) -> Tensor:
-    """Σ scale·tensor + bias, elementwise with broadcasting to ``shape``."""
+    """Σ scale·tensor + bias, elementwise with broadcasting to ``shape``; −∞ stays −∞ under positive scales."""
     size = math.prod(shape)
     check_size(size * max(1, len(parts)), name)
-    rows = np.arange(size)
-    terms: list[tuple[int, Matrix]] = []
-    for source in dict.fromkeys(tensor.source for tensor, _ in parts):
-        data, columns = [], []
-        for tensor, scale in parts:
-            if tensor.source == source:
-                data.append(np.broadcast_to(np.asarray(scale, dtype=np.float64), shape).ravel())
-                columns.append(np.broadcast_to(tensor.index, shape).ravel())
-        entries = (np.concatenate(data), (np.tile(rows, len(data)), np.concatenate(columns)))
-        terms.append((source, sp.csr_array(entries, shape=(size, builder.size(source)))))
     constant = np.broadcast_to(np.asarray(bias, dtype=np.float64), shape).ravel()
-    return whole(builder, builder.affine(terms, constant, name), shape)
+    absent = np.isneginf(constant)
+    wide = []
+    for tensor, scale in parts:
+        index = np.broadcast_to(tensor.index, shape).ravel()
+        factor = np.broadcast_to(np.asarray(scale, dtype=np.float64), shape).ravel()
+        if (factor[index < 0] <= 0).any():
+            raise Unsupported(f"{name} multiplies -inf (a masked entry) by a number that is not positive")
+        absent = absent | (index < 0)
+        wide.append((tensor.source, index, factor))
+    kept = np.flatnonzero(~absent)
+    terms: list[tuple[int, Matrix]] = []
+    for source in dict.fromkeys(position for position, _, _ in wide):
+        own = [(index[kept], factor[kept]) for position, index, factor in wide if position == source]
+        columns = np.concatenate([index for index, _ in own])
+        data = np.concatenate([factor for _, factor in own])
+        terms.append((source, rows_matrix(np.tile(kept, len(own)), columns, data, (size, builder.size(source)))))
+    position = builder.affine(terms, np.where(absent, 0.0, constant), name)
+    index = np.where(absent, -1, np.arange(size, dtype=np.int64))
+    return Tensor(position, index.reshape(shape))
 
 
 def contiguous(builder: CircuitBuilder, tensor: Tensor, name: str) -> int:
     """The position of a node whose vector is the flattened tensor."""
     flat = tensor.index.ravel()
     count = builder.size(tensor.source)
+    if tensor.masked:
+        raise Unsupported(f"{name} needs finite values, but finds -inf (masked entries)")
     if len(flat) == count and bool((flat == np.arange(count)).all()):
         return tensor.source
     return combine(builder, [(Tensor(tensor.source, flat), 1.0)], 0.0, flat.shape, name).source
 
 
-def interleave(builder: CircuitBuilder, values: list[Tensor | Constant], shape: tuple[int, ...], name: str) -> int:
-    """A node that lists, entry by entry of ``shape``, the values of all operands (constants as biases)."""
-    wide = (*shape, len(values))
-    bias = np.zeros(wide)
-    terms: list[tuple[Tensor, FloatArray | float]] = []
-    for k, value in enumerate(values):
+def assemble(
+    builder: CircuitBuilder, pieces: list[tuple[Tensor | Constant, IntArray]], shape: tuple[int, ...], name: str
+) -> Tensor:
+    """A tensor put together: each piece is a flat list of values and the flat places in ``shape`` where they go.
+
+    Places that no piece names are 0. Views of one node stay a view if every place is filled.
+    """
+    size = math.prod(shape)
+    check_size(size, name)
+    tensors = [(value, places) for value, places in pieces if isinstance(value, Tensor)]
+    if len(tensors) == len(pieces) and len({value.source for value, _ in tensors}) == 1:
+        index = np.full(size, -2, dtype=np.int64)
+        for view, places in tensors:
+            index[places] = view.index.ravel()
+        if (index > -2).all():
+            return Tensor(tensors[0][0].source, index.reshape(shape))
+    bias = np.zeros(size)
+    entries: dict[int, list[tuple[IntArray, IntArray]]] = {}
+    for value, places in pieces:
         if isinstance(value, Tensor):
-            mask = np.zeros(len(values))
-            mask[k] = 1.0
-            terms.append((Tensor(value.source, np.broadcast_to(value.index, shape)[..., None]), mask))
+            index = value.index.ravel()
+            bias[places[index < 0]] = -np.inf
+            entries.setdefault(value.source, []).append((places[index >= 0], index[index >= 0]))
         else:
-            bias[..., k] = np.broadcast_to(value, shape)
-    return combine(builder, terms, bias, wide, name).source
+            bias[places] = np.asarray(value, dtype=np.float64).ravel()
+    absent = np.isneginf(bias)
+    terms: list[tuple[int, Matrix]] = []
+    for source, found in entries.items():
+        rows, columns = (np.concatenate(part) for part in zip(*found, strict=True))
+        terms.append((source, rows_matrix(rows, columns, np.ones(len(rows)), (size, builder.size(source)))))
+    position = builder.affine(terms, np.where(absent, 0.0, bias), name)
+    return Tensor(position, np.where(absent, -1, np.arange(size, dtype=np.int64)).reshape(shape))
 
 
-def join(builder: CircuitBuilder, values: list[Tensor | Constant], eps: float, name: str) -> Tensor:
-    """⊕_ε of several operands, elementwise with broadcasting."""
-    shape = np.broadcast_shapes(*(value.shape for value in values))
-    check_size(math.prod(shape) * len(values), name)
-    source = interleave(builder, values, shape, f"{name}/operands")
-    size = int(np.prod(shape))
-    return whole(builder, builder.log_sum_exp(source, eps, uniform_segments(size, len(values)), name), shape)
+def join(builder: CircuitBuilder, operands: list[Operand], eps: float, name: str) -> Tensor:
+    """⊕_ε of several operands, elementwise with broadcasting; operands that are −∞ at an entry are left out there."""
+    shape = np.broadcast_shapes(*(value.shape for value, _ in operands))
+    flat, present = _flattened(operands, shape, name)
+    return _joined(builder, _listed(builder, flat, present, name), eps, present.sum(axis=1), shape, name)
+
+
+def weights_of(builder: CircuitBuilder, operands: list[Operand], name: str) -> list[Tensor]:
+    """The Gibbs weights, at temperature 1, of several finite operands: one tensor an operand."""
+    shape = np.broadcast_shapes(*(value.shape for value, _ in operands))
+    flat, present = _flattened(operands, shape, name)
+    if not present.all():
+        raise Unsupported(f"{name} has -inf among its logits: write it as Softmax")
+    source = _listed(builder, flat, present, name)
+    segments = uniform_segments(math.prod(shape), len(operands))
+    listed = whole(builder, builder.add(Gibbs(source, 1.0, segments), name), (*shape, len(operands)))
+    return [Tensor(listed.source, listed.index[..., k]) for k in range(len(operands))]
+
+
+def _flattened(
+    operands: list[Operand], shape: tuple[int, ...], name: str
+) -> tuple[list[tuple[Tensor | Constant, FloatArray]], BoolArray]:
+    """Operands and factors broadcast to flat lists; where (entry, operand) is no −∞."""
+    size = math.prod(shape)
+    check_size(size * len(operands), name)
+    flat: list[tuple[Tensor | Constant, FloatArray]] = []
+    present = np.empty((size, len(operands)), dtype=np.bool_)
+    for k, (value, scale) in enumerate(operands):
+        factor = np.broadcast_to(np.asarray(scale, dtype=np.float64), shape).ravel()
+        if isinstance(value, Tensor):
+            index = np.broadcast_to(value.index, shape).ravel()
+            if (factor[index < 0] <= 0).any():
+                raise Unsupported(f"{name} multiplies -inf (a masked entry) by a number that is not positive")
+            present[:, k] = index >= 0
+            flat.append((Tensor(value.source, index), factor))
+        else:
+            constant = np.broadcast_to(np.asarray(value, dtype=np.float64), shape).ravel()
+            present[:, k] = ~np.isneginf(constant)
+            flat.append((constant, factor))
+    return flat, present
+
+
+def _listed(
+    builder: CircuitBuilder, flat: list[tuple[Tensor | Constant, FloatArray]], present: BoolArray, name: str
+) -> int:
+    """A node that lists the operands that are present, entry by entry."""
+    place = np.cumsum(present.ravel()).reshape(present.shape) - 1
+    total = int(present.sum())
+    bias = np.zeros(total)
+    entries: dict[int, list[tuple[IntArray, IntArray, FloatArray]]] = {}
+    for k, (value, factor) in enumerate(flat):
+        on = present[:, k]
+        if isinstance(value, Tensor):
+            entries.setdefault(value.source, []).append((place[on, k], value.index[on], factor[on]))
+        else:
+            bias[place[on, k]] = value[on]
+    terms: list[tuple[int, Matrix]] = []
+    for source, found in entries.items():
+        rows = np.concatenate([part[0] for part in found])
+        columns = np.concatenate([part[1] for part in found])
+        data = np.concatenate([part[2] for part in found])
+        terms.append((source, rows_matrix(rows, columns, data, (total, builder.size(source)))))
+    return builder.affine(terms, bias, f"{name}/operands")
+
+
+def _joined(
+    builder: CircuitBuilder, source: int, eps: float, counts: IntArray, shape: tuple[int, ...], name: str
+) -> Tensor:
+    """⊕_ε of consecutive groups of the given sizes; an empty group is −∞."""
+    filled = counts > 0
+    if not filled.any():
+        raise Unsupported(f"{name}: every entry is -inf")
+    segments = np.concatenate([[0], np.cumsum(counts[filled])]).astype(np.int64)
+    position = builder.log_sum_exp(source, eps, segments, name)
+    index = np.where(filled, np.cumsum(filled) - 1, -1).astype(np.int64)
+    return Tensor(position, index.reshape(shape))
 
 
 def reduce_axes(
     builder: CircuitBuilder, tensor: Tensor, axes: tuple[int, ...], keepdims: bool, eps: float, name: str
 ) -> Tensor:
     """⊕_ε over axes."""
-    ordered, shape = reduction(tensor, axes, keepdims)
-    source = contiguous(builder, ordered, f"{name}/order")
-    segments = uniform_segments(int(np.prod(shape)), ordered.shape[-1])
-    return whole(builder, builder.log_sum_exp(source, eps, segments, name), shape)
+    groups, shape = reduction(tensor, axes, keepdims)
+    return reduce_rows(builder, groups, eps, shape, name)
+
+
+def reduce_rows(builder: CircuitBuilder, groups: Tensor, eps: float, shape: tuple[int, ...], name: str) -> Tensor:
+    """⊕_ε of the rows of a matrix, as a tensor of the given shape."""
+    present = groups.index >= 0
+    if not present.any():
+        raise Unsupported(f"{name}: every entry is -inf")
+    source = contiguous(builder, Tensor(groups.source, groups.index[present]), f"{name}/order")
+    return _joined(builder, source, eps, present.sum(axis=1), shape, name)
 
 
 def gibbs(builder: CircuitBuilder, logits: Tensor, axes: tuple[int, ...], name: str) -> Tensor:
-    """Softmax over axes, at temperature 1."""
+    """Softmax over axes, at temperature 1; masked entries have weight 0."""
     ordered, _ = reduction(logits, axes, True)
-    source = contiguous(builder, ordered, f"{name}/order")
-    position = builder.add(Gibbs(source, 1.0, uniform_segments(*ordered.shape)), name)
+    present = ordered.index >= 0
+    counts = present.sum(axis=1)
+    if not counts.all():
+        raise Unsupported(f"{name}: a softmax whose logits are all -inf has no value")
+    source = contiguous(builder, Tensor(ordered.source, ordered.index[present]), f"{name}/order")
+    segments = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    weights = whole(builder, builder.add(Gibbs(source, 1.0, segments), name), (int(segments[-1]),))
+    if not present.all():
+        places = np.flatnonzero(present.ravel())
+        weights = assemble(builder, [(weights, places)], (present.size,), f"{name}/masked")
     order = [*(axis for axis in range(len(logits.shape)) if axis not in axes), *axes]
-    moved = np.arange(logits.index.size).reshape([logits.shape[axis] for axis in order])
-    return Tensor(position, moved.transpose(np.argsort(order)))
+    moved = weights.index.reshape([logits.shape[axis] for axis in order])
+    return Tensor(weights.source, moved.transpose(np.argsort(order)))
 
 
 def reduction(tensor: Tensor, axes: tuple[int, ...], keepdims: bool) -> tuple[Tensor, tuple[int, ...]]:
@@ -187,16 +325,30 @@ def reduction(tensor: Tensor, axes: tuple[int, ...], keepdims: bool) -> tuple[Te
     return Tensor(tensor.source, moved), shape
 
 
-def ordinary(value: Value, what: str) -> Tensor:
-    """The value as a tensor; an exponential that never became a sum or a quotient has no rule."""
+def multiply(builder: CircuitBuilder, left: Tensor, right: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+    """The elementwise product of two computed tensors, with broadcasting to ``shape``."""
+    size = math.prod(shape)
+    check_size(2 * size, name)
+    sides = [
+        contiguous(builder, Tensor(side.source, np.broadcast_to(side.index, shape).ravel()), f"{name}/{which}")
+        for side, which in ((left, "left"), (right, "right"))
+    ]
+    return whole(builder, builder.add(Product(sides[0], sides[1], size), name), shape)
+
+
+def apply(builder: CircuitBuilder, function: FunctionName, tensor: Tensor, name: str) -> Tensor:
+    """A smooth function of each entry."""
+    source = contiguous(builder, tensor, f"{name}/order")
+    return whole(builder, builder.add(Pointwise(source, function, builder.size(source)), name), tensor.shape)
+
+
+def ordinary(builder: CircuitBuilder, value: Value, what: str, name: str) -> Tensor:
+    """The value as a tensor; an exponential that never became a sum or a quotient becomes a smooth node."""
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, Exponential) and value.value is not None:
-        return value.value
     if isinstance(value, Exponential):
-        raise Unsupported(
-            f"{what} uses exp(…) directly: supported are exponentials that end in a Log (log-sum-exp, softplus) "
-            "or in a quotient by their own sum (softmax)"
-        )
+        return value.value if value.value is not None else apply(builder, "exp", value.log, f"{name}/exp")
+    if isinstance(value, Label):
+        raise Unsupported(f"{what} uses the label that {value.name} computes: only the last step of a model may do so")
     kind = "a comparison" if isinstance(value, Comparison) else "a constant"
     raise Unsupported(f"{what} has {kind} where a computed tensor is expected")
