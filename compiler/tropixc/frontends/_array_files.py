@@ -107,7 +107,8 @@ def _count(weights: Any) -> int:
 
 
 def _activation(entries: Entries, rows: int, suffix: str) -> Activation:
-    name, numbers = entries.get("activation"), {k: entries[k] for k in ("eps", "pieces", "slope") if k in entries}
+    name = entries.get("activation")
+    numbers: Entries = {key: entries[key] for key in ("eps", "pieces", "slope") if key in entries}
     if isinstance(name, np.ndarray):
         name = name.item() if name.ndim == 0 else None
     if isinstance(name, dict):

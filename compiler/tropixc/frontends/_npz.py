@@ -73,9 +73,9 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of headers that it had to mend
-            version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+            version = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)  # type: ignore[no-untyped-call]
+            shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
     except Exception as error:  # numpy hands the header to ast and tokenize, whose errors have no common class
         raise FormatError(f"{name}: no header of a .npy array: {' '.join(str(error).split())[:200]}") from None
     if any(size < 0 for size in shape):
