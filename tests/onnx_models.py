@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def model(
     arrays = {}
     for name, value in (constants or {}).items():
         array = np.asarray(value)
-        arrays[name] = array if array.dtype.kind == "i" else array.astype(dtype)
+        arrays[name] = array if array.dtype.kind in "ib" else array.astype(dtype)
     graph = helper.make_graph(
         list(nodes),
         "test",
@@ -55,6 +56,40 @@ def with_output_shape(proto: onnx.ModelProto) -> onnx.ModelProto:
 def save(proto: onnx.ModelProto, path: Path) -> Path:
     path.write_bytes(proto.SerializeToString())
     return path
+
+
+def node(kind: str, inputs: str, output: str = "y", **attributes: Any) -> Any:
+    """A node by its operator, its inputs and outputs (separated by blanks; "-" is an omitted input)."""
+    names = ["" if name == "-" else name for name in inputs.split()]
+    return helper.make_node(kind, names, output.split(), name=f"{kind}/{output.split()[0]}", **attributes)
+
+
+def axes(values: list[int]) -> dict[str, Any]:
+    return {"axes": np.array(values, dtype=np.int64)}
+
+
+def ints(*values: int) -> Any:
+    return np.array(values, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Nodes from x to y, run at several opsets; points are normal unless ``positive``."""
+
+    nodes: list[Any]
+    constants: dict[str, Any] = field(default_factory=dict)
+    opsets: tuple[int, ...] = (13, 20)
+    shape: tuple[int | str, ...] = ("batch", 4)
+    positive: bool = False
+    only: type | None = None
+
+
+def reference(path: Path, points: Floats) -> Floats:
+    """The model at points by ONNX's reference implementation, where onnxruntime has no kernel."""
+    from onnx.reference import ReferenceEvaluator
+
+    results = ReferenceEvaluator(str(path)).run(None, {"x": points})
+    return np.asarray(results[0], dtype=np.float64).reshape(len(points), -1)  # type: ignore[index]
 
 
 def run(path: Path, points: Floats) -> Floats:

@@ -11,6 +11,7 @@ from tropix.errors import TropixError
 from tropixc.cli._compile import compile_command
 from tropixc.cli._eval import eval_command
 from tropixc.cli._info import info_command
+from tropixc.cli._operators import operators_command
 
 app = typer.Typer(
     name="tropix",
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command("info")(info_command)
 app.command("compile")(compile_command)
 app.command("eval")(eval_command)
+app.command("operators")(operators_command)
 
 
 def _version(show: bool) -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tropix.errors import FormatError, Unsupported
+from tropix.errors import Unsupported
 from tropixc.frontends.onnx._call import Call, rule
 from tropixc.frontends.onnx._values import (
     Exponential,
@@ -21,13 +21,6 @@ from tropixc.frontends.onnx._values import (
 )
 
 ZERO = np.zeros(())
-
-
-def _parameter(call: Call, name: str, default: float) -> float:
-    value = float(call.attribute(name, default))
-    if not math.isfinite(value):
-        raise FormatError(f"{call.what}: {name} is {value}")
-    return value
 
 
 def _scaled(call: Call, tensor: Tensor, factor: float, bias: float, name: str) -> Tensor:
@@ -63,7 +56,7 @@ def _tanh(call: Call) -> Value:
 
 @rule("HardSigmoid", summary="min(max(alpha z + beta, 0), 1)")
 def _hard_sigmoid(call: Call) -> Value:
-    alpha, beta = _parameter(call, "alpha", 0.2), _parameter(call, "beta", 0.5)
+    alpha, beta = call.number("alpha", 0.2), call.number("beta", 0.5)
     return _clamped(call, _scaled(call, call.tensor(0), alpha, beta, "line"))
 
 
@@ -78,7 +71,7 @@ def _hard_swish(call: Call) -> Value:
 @rule("Swish", summary="z times Sigmoid(alpha z): structural")
 def _swish(call: Call) -> Value:
     tensor = call.tensor(0)
-    gate = _logistic(call, tensor, f"{call.name}/gate", _parameter(call, "alpha", 1.0))
+    gate = _logistic(call, tensor, f"{call.name}/gate", call.number("alpha", 1.0))
     return multiply(call.builder, tensor, gate, tensor.shape, call.name)
 
 
@@ -127,20 +120,20 @@ def _exponential_branch(call: Call, inner: float, outer: float, linear: float) -
 
 @rule("Elu", summary="max(z, 0) + alpha (exp(min(z, 0)) - 1): structural")
 def _elu(call: Call) -> Value:
-    return _exponential_branch(call, 1.0, _parameter(call, "alpha", 1.0), 1.0)
+    return _exponential_branch(call, 1.0, call.number("alpha", 1.0), 1.0)
 
 
 @rule("Selu", summary="gamma Elu(z): structural")
 def _selu(call: Call) -> Value:
-    alpha = _parameter(call, "alpha", 1.67326319217681884765625)
-    gamma = _parameter(call, "gamma", 1.05070102214813232421875)
+    alpha = call.number("alpha", 1.67326319217681884765625)
+    gamma = call.number("gamma", 1.05070102214813232421875)
     call.note("the product of alpha and gamma is rounded to float64 (relative error 1.1e-16)")
     return _exponential_branch(call, 1.0, alpha * gamma, gamma)
 
 
 @rule("Celu", summary="max(z, 0) + alpha (exp(min(z, 0)/alpha) - 1): structural; alpha > 0")
 def _celu(call: Call) -> Value:
-    alpha = _parameter(call, "alpha", 1.0)
+    alpha = call.number("alpha", 1.0)
     if not alpha > 1e-300:
         raise Unsupported(f"{call.what}: alpha is {alpha}: supported are positive numbers")
     if math.frexp(alpha)[0] != 0.5:

@@ -88,7 +88,7 @@ def _logarithm(call: Call, value: Value) -> Tensor | Constant:
     assert isinstance(value, np.ndarray)
     if (value != 1).any():
         call.note("logarithms of constants are rounded to float64 (relative error 1.1e-16)")
-    return np.log(call.weights(value))
+    return np.asarray(np.log(call.weights(value)))
 
 
 def _scaled(call: Call, value: Value, factor: FloatArray, divisor: FloatArray | None = None) -> Value:

@@ -74,6 +74,13 @@ class Call:
                 return helper.get_attribute_value(attribute)
         return default
 
+    def number(self, name: str, default: float) -> float:
+        """A finite number in an attribute; its default is a float32, as the attribute would be."""
+        value = float(self.attribute(name, np.float32(default)))
+        if not math.isfinite(value):
+            raise FormatError(f"{self.what}: {name} is {value}")
+        return value
+
     def input(self, index: int) -> Value:
         """A required input."""
         if index >= len(self.inputs) or (value := self.inputs[index]) is None:
@@ -180,7 +187,8 @@ class Call:
                     moved = len(value.shape) < len(shape) or value.shape[0] != shape[0]
                 if moved or len(value.shape) > len(shape):
                     raise Unsupported(
-                        f"{self.what} joins {value.shape} to {shape} along the batch axis: it must stay in front"
+                        f"{self.what} joins {value.shape} to {shape} along the batch axis: "
+                        "it must stay in front, or be fixed to 1"
                     )
         check_size(math.prod(shape), self.what)
         return shape

@@ -131,7 +131,7 @@ def _transposed_sizes(
         else:
             count = spatial[axis] * strides[axis] if given is None else int(given[len(given) - rank + axis])
             total = max(full - count, 0)
-            begins.append(total - total // 2 if mode == "SAME_LOWER" else total // 2)
+            begins.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
             counts.append(count)
         if not 1 <= counts[-1] <= full:
             raise FormatError(f"{call.what}: an output size of {counts[-1]}, where at most {full} entries are computed")

@@ -28,7 +28,7 @@ BROADCASTING = {
 }  # fmt: skip
 ENTRYWISE = ELEMENTWISE | BROADCASTING | {"Cast", "Identity"}
 """Operators that treat the rows of a batch alike and apart."""
-SIZED = {"Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "MatMul", "Pad", "Range", "Tile"}
+SIZED = {"Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "Gemm", "MatMul", "Pad", "Range", "Tile"}
 FOLDABLE = SAME_SIZE | ELEMENTWISE | BROADCASTING | SIZED
 
 
@@ -87,6 +87,8 @@ def _sized(kind: str, inputs: list[Constant]) -> int:
     """The size of a result that depends on the values of some inputs."""
     first, numbers = inputs[0], [int(value) for value in inputs[1].ravel()[:100]] if len(inputs) > 1 else []
     match kind:
+        case "Gemm":
+            return int(max(first.shape)) * int(max(inputs[1].shape))
         case "MatMul":
             return math.prod(first.shape[:-1]) * math.prod(inputs[1].shape[-1:]) * math.prod(inputs[1].shape[:-2])
         case "Gather":

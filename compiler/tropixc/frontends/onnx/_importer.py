@@ -113,6 +113,8 @@ class _Importer:
             self.context.notes.append(f"the final ArgMax is left out: the outputs are the scores {name!r} it compares")
             value = value.of
         tensor = ordinary(builder, value, f"output {name!r}", name)
+        if tensor.masked:
+            raise Unsupported(f"output {name!r} holds -inf (masked entries): only finite outputs are supported")
         position = contiguous(builder, tensor, f"{name}/order")
         if not builder.size(position):
             raise FormatError(f"output {name!r} has no elements")
@@ -146,6 +148,7 @@ class _Importer:
         if not tensors:
             return None
         builder = self.context.builder
+        tensors = [Tensor(tensor.source, tensor.index[tensor.index >= 0]) for tensor in tensors]
         sizes = np.cumsum([0, *(tensor.index.size for tensor in tensors)])
         check_size(int(sizes[-1]), "the model")
         terms = []
@@ -219,6 +222,9 @@ class _Importer:
             result = RULES[operator_name(node)].rule(Call(node, inputs, self.context))
         except InvalidInput as error:
             raise type(error)(str(error) if describe(node) in str(error) else f"{describe(node)}: {error}") from None
+        except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+            # a file is untrusted: what a rule did not foresee is still a fault of the file, and named as one
+            raise FormatError(f"{describe(node)}: its inputs or attributes do not fit together ({error})") from None
         for name, value in zip(node.output, result if isinstance(result, tuple) else (result,), strict=False):
             if isinstance(value, np.ndarray):
                 self.sized_by_batch.add(name)
@@ -229,7 +235,7 @@ class _Importer:
     def _fold(self, node: NodeProto, inputs: list[Constant | None]) -> None:
         """Compute a constant. One of shape (batch, …) with equal rows is kept at batch 1, and marked."""
         if self.uniform_over_batch.intersection(node.input):
-            if node.op_type not in ENTRYWISE:
+            if not self._keeps_rows_apart(node):
                 raise Unsupported(f"{describe(node)} computes with a constant of the batch's size: rows must not mix")
             self.uniform_over_batch.update(node.output)
         position = {"Expand": 1, "ConstantOfShape": 0}.get(node.op_type)
@@ -241,6 +247,16 @@ class _Importer:
             self.sized_by_batch.update(node.output)
         for name, value in zip(node.output, fold(node, inputs, self.opset), strict=False):
             self.values[name] = value
+
+    def _keeps_rows_apart(self, node: NodeProto) -> bool:
+        """Whether a node treats the equal rows of a constant of the batch's size apart."""
+        if node.op_type in ENTRYWISE:
+            return True
+        attributes = {attribute.name: attribute.i for attribute in node.attribute}
+        if node.op_type in ("Gemm", "MatMul"):
+            rest = self.uniform_over_batch.intersection(node.input[1:])
+            return not rest and not attributes.get("transA", 0) and len(self.values[node.input[0]].shape) >= 2
+        return node.op_type in ("Concat", "Split") and attributes.get("axis", 0) > 0
 
     def _refuse_batch_sizes(self, node: NodeProto) -> None:
         """A symbolic batch size may only say how to reshape; as a number it would make a row depend on the others."""

@@ -174,7 +174,10 @@ def _expand(call: Call) -> Value:
     except ValueError:
         raise FormatError(f"{call.what}: shape {value.shape} does not expand to {target}") from None
     if call.batched and (len(shape) > len(value.shape) or shape[0] != value.shape[0]):
-        raise Unsupported(f"{call.what} expands {value.shape} to {target} along the batch axis: it must stay in front")
+        raise Unsupported(
+            f"{call.what} expands {value.shape} to {target} along the batch axis: "
+            "it must stay in front, or be fixed to 1"
+        )
     check_size(math.prod(shape), call.what)
     return reindexed(value, lambda index: np.broadcast_to(index, shape))
 

@@ -52,7 +52,7 @@ def _gemm(call: Call) -> Value:
     if matrix.ndim != 2:
         raise FormatError(f"{call.what}: weights of shape {matrix.shape}, expected a matrix")
     matrix = matrix if call.attribute("transB", 0) else matrix.T
-    alpha, beta = float(call.attribute("alpha", 1.0)), float(call.attribute("beta", 1.0))
+    alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
     tensor = call.tensor(0)
     if len(tensor.shape) != 2:
         raise FormatError(f"{call.what}: input of shape {tensor.shape}, expected (batch, features)")
@@ -104,7 +104,10 @@ def _matmul_shape(call: Call, left: tuple[int, ...], right: tuple[int, ...]) -> 
             ahead = len(shape) == len(stack) + 2 and len(stack) >= 1
             constant = isinstance(value, np.ndarray)
             if (not ahead and not constant) or (ahead and constant and shape[0] != 1):
-                raise Unsupported(f"{call.what}: shapes {left} and {right} mix the batch axis: it must stay in front")
+                raise Unsupported(
+                    f"{call.what}: shapes {left} and {right} mix the batch axis: "
+                    "it must stay in front, or be fixed to 1"
+                )
     return (*stack, left[-2], left[-1], right[-1])
 
 

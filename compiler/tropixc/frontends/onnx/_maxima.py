@@ -118,10 +118,7 @@ def two_lines(call: Call, slope: FloatArray) -> Tensor:
 
 @rule("LeakyRelu", summary="max(z, alpha z); min for alpha > 1")
 def _leaky_relu(call: Call) -> Value:
-    slope = np.asarray(float(call.attribute("alpha", 0.01)))
-    if not np.isfinite(slope):
-        raise FormatError(f"{call.what}: alpha is {slope}")
-    return two_lines(call, slope)
+    return two_lines(call, np.asarray(call.number("alpha", 0.01)))
 
 
 @rule("PRelu", summary="as LeakyRelu, with constant slopes")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tropix.arrays import FloatArray
@@ -49,8 +47,8 @@ def _batch_normalization(call: Call) -> Value:
 
 
 def _epsilon(call: Call) -> float:
-    epsilon = float(call.attribute("epsilon", 1e-5))
-    if not (epsilon >= 0 and math.isfinite(epsilon)):
+    epsilon = call.number("epsilon", 1e-5)
+    if epsilon < 0:
         raise FormatError(f"{call.what}: epsilon is {epsilon}")
     return epsilon
 
@@ -84,10 +82,9 @@ def _normalised(call: Call, tensor: Tensor, axes: tuple[int, ...], *, centre: bo
 
 
 def _finished(call: Call, tensor: Tensor, scale: FloatArray, shift: FloatArray) -> Tensor:
-    shape = np.broadcast_shapes(tensor.shape, scale.shape, shift.shape)
-    if shape != tensor.shape:
+    if call.shape_with(tensor, scale, shift) != tensor.shape:
         raise FormatError(f"{call.what}: scale {scale.shape} and bias {shift.shape} do not fit {tensor.shape}")
-    return combine(call.builder, [(tensor, scale)], shift, shape, call.name)
+    return combine(call.builder, [(tensor, scale)], shift, tensor.shape, call.name)
 
 
 @rule("LayerNormalization", "RMSNormalization", summary="products and reciprocal square roots: structural")

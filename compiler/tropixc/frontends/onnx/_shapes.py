@@ -118,7 +118,7 @@ def _transpose(call: Call) -> Value:
     if sorted(order) != list(range(len(value.shape))):
         raise FormatError(f"{call.what}: perm {list(order)} is no permutation of {len(value.shape)} axes")
     if call.batched and order[0] != 0 and not isinstance(value, np.ndarray):
-        raise Unsupported(f"{call.what} moves the batch axis: it must stay in front")
+        raise Unsupported(f"{call.what} moves the batch axis: it must stay in front, or be fixed to 1")
     return reindexed(value, lambda index: index.transpose(order))
 
 
@@ -132,7 +132,7 @@ def _squeeze(call: Call) -> Value:
     if any(value.shape[axis] != 1 for axis in chosen):
         raise FormatError(f"{call.what}: axes {chosen} of shape {value.shape} do not all have length 1")
     if call.batched and 0 in chosen:
-        raise Unsupported(f"{call.what} squeezes the batch axis: it must stay in front")
+        raise Unsupported(f"{call.what} squeezes the batch axis: it must stay in front, or be fixed to 1")
     return reindexed(value, lambda index: np.squeeze(index, axis=chosen))
 
 
@@ -144,7 +144,7 @@ def _unsqueeze(call: Call) -> Value:
     if chosen is None:
         raise FormatError(f"{call.what} names no axes")
     if call.batched and 0 in chosen:
-        raise Unsupported(f"{call.what} puts an axis before the batch axis: it must stay in front")
+        raise Unsupported(f"{call.what} puts an axis before the batch axis: it must stay in front, or be fixed to 1")
     return reindexed(value, lambda index: np.expand_dims(index, axis=chosen))
 
 
