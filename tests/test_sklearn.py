@@ -6,7 +6,10 @@ import warnings
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
+import skl2onnx
+from onnx import helper
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -16,7 +19,8 @@ from sklearn.svm import LinearSVC, LinearSVR
 
 import tropixc
 from tropix.circuits import Exactness
-from tropix.errors import InvalidInput, Unsupported
+from tropix.errors import FormatError, InvalidInput, Unsupported
+from tropixc.frontends.onnx import import_bytes
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3)) * [1.0, 10.0, 0.1] + [0.0, 5.0, 1.0]
@@ -163,3 +167,77 @@ def test_wrong_arguments() -> None:
         tropixc.from_sklearn("ridge")
     with pytest.raises(InvalidInput, match="'scores' or 'logits'"):
         tropixc.from_sklearn(fitted(Ridge(), X, "value"), output="labels")  # type: ignore[arg-type]
+
+
+FILES: dict[str, tuple[Any, str]] = {
+    "logistic, two": (LogisticRegression(), "two"),
+    "logistic, three": (LogisticRegression(), "three"),
+    "scaled": (make_pipeline(StandardScaler(), LogisticRegression()), "three"),
+    "margins, two": (LinearSVC(), "two"),
+    "margins, three": (LinearSVC(), "three"),
+    "network": (mlp(MLPClassifier, activation="tanh"), "two"),
+    "ridge": (Ridge(), "value"),
+    "several values": (make_pipeline(StandardScaler(with_mean=False), LinearRegression()), "values"),
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("case", FILES)
+def test_files_of_skl2onnx(case: str, zipped: bool) -> None:
+    estimator = fitted(FILES[case][0], X, FILES[case][1])
+    final = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    names = hasattr(final, "predict_proba")
+    options = {id(final): {"zipmap": zipped}} if names else None
+    model = skl2onnx.to_onnx(
+        estimator, X[:1].astype(np.float32), options=options, target_opset={"": 17, "ai.onnx.ml": 3}
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    output = session.get_outputs()[-1].name
+    expected = session.run([output], {session.get_inputs()[0].name: X.astype(np.float32)})[0]
+    if isinstance(expected, list):  # a dictionary for each row, by class
+        expected = np.array([[row[name] for name in final.classes_] for row in expected])
+    circuit = import_bytes(model.SerializeToString(), output).circuit
+    points = X.astype(np.float32).astype(np.float64)
+    np.testing.assert_allclose(circuit(points), np.reshape(expected, (len(X), -1)), rtol=1e-4, atol=1e-5)
+
+
+def test_labels_of_a_file_are_left_out() -> None:
+    estimator = fitted(LogisticRegression(), X, "three")
+    model = skl2onnx.to_onnx(estimator, X[:1].astype(np.float32), target_opset={"": 17, "ai.onnx.ml": 3})
+    circuit = import_bytes(model.SerializeToString(), "output_label").circuit
+    np.testing.assert_array_equal(estimator.classes_[circuit(X).argmax(axis=1)], estimator.predict(X))
+
+
+def learned(operator: str, outputs: int, **attributes: Any) -> bytes:
+    """A model of one operator of ai.onnx.ml on three features."""
+    names = [f"y{i}" for i in range(outputs)]
+    node = helper.make_node(operator, ["x"], names, domain="ai.onnx.ml", name="n", **attributes)
+    info = helper.make_tensor_value_info("x", 1, ["batch", 3])
+    ends = [helper.make_tensor_value_info(names[-1], 1, ["batch", None])]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    graph = helper.make_graph([node], "g", [info], ends)
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "text"),
+    [
+        (learned("Scaler", 1, offset=[1.0, 2.0]), FormatError, "2 numbers for 3 features"),
+        (learned("Scaler", 1, scale=[1.0, np.nan, 1.0]), FormatError, "NaN"),
+        (learned("LinearRegressor", 1, coefficients=[1.0, 2.0]), FormatError, "2 coefficients"),
+        (learned("LinearRegressor", 1), FormatError, "no coefficients"),
+        (learned("LinearRegressor", 1, coefficients=[1.0, 2.0, 3.0], post_transform="PROBIT"), Unsupported, "PROBIT"),
+        (learned("LinearClassifier", 2, coefficients=[1.0, 2.0, 3.0]), FormatError, "for 0 outputs"),
+        (
+            learned(
+                "LinearClassifier", 2, coefficients=[1.0] * 6, classlabels_ints=[0, 1], post_transform="SOFTMAX_ZERO"
+            ),
+            Unsupported,
+            "SOFTMAX_ZERO",
+        ),
+        (learned("Normalizer", 1, norm="L1"), Unsupported, "only the L1 norm of softmax"),
+    ],
+)
+def test_files_without_a_rule(model: bytes, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        import_bytes(model)

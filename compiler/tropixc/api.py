@@ -34,7 +34,8 @@ def load(path: str | Path, output: str | None = None) -> Circuit:
     """Read a model file into a circuit and simplify it exactly.
 
     ``.npz`` and ``.json`` hold a network as arrays (see `read_arrays`), all else is ONNX; ``output`` names the graph
-    output where an ONNX model has several. The circuit is the real-valued function of the stored weights. Raises `FormatError` for unsound files, `Unsupported` for what has no exact rule.
+    output where an ONNX model has several. The circuit is the real-valued function of the stored weights. Raises
+    `FormatError` for unsound files, `Unsupported` for what has no exact rule.
     """
     if not isinstance(path, (str, Path)):
         raise InvalidInput(f"path is a {type(path).__name__}: expected a file name")

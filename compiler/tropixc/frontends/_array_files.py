@@ -34,10 +34,10 @@ DEFAULTS: dict[str, Callable[[int], float]] = {"pieces": lambda rows: rows, "eps
 def read_arrays(path: str | Path) -> Circuit:
     """Read a ``.npz`` or ``.json`` file of a feed-forward network into a circuit.
 
-    A layer has the keys ``weights`` (out, in), optionally ``bias`` (out,), and ``activation``, the name of one of those of
-    `from_arrays`, with its numbers ``eps``, ``pieces``, ``slope`` beside it; ``pieces`` is by default all rows, ``eps`` 1.
-    With ``eps`` or ``pieces`` and no name the activation is ``"lse"``. So ``weights``, ``bias``, ``eps`` alone are one
-    layer f(x) = ε log Σ_j exp((w_j·x + b_j)/ε); ε = 0 is max, and a bias −∞ leaves its piece out.
+    A layer has the keys ``weights`` (out, in), optionally ``bias`` (out,), and ``activation``, the name of one of those
+    of `from_arrays`, with its numbers ``eps``, ``pieces``, ``slope`` beside it; ``pieces`` is by default all rows,
+    ``eps`` 1. With ``eps`` or ``pieces`` and no name the activation is ``"lse"``. So ``weights``, ``bias``, ``eps``
+    alone are one layer f(x) = ε log Σ_j exp((w_j·x + b_j)/ε); ε = 0 is max, and a bias −∞ leaves its piece out.
 
     In a ``.npz`` file the layers of a network have numbered keys: ``weights_0``, ``bias_0``, ``activation_0``, ….
     JSON has ``{"layers": [layer, …]}``, where an activation may also be ``{"softplus": 0.1}`` or

@@ -20,11 +20,11 @@ def from_arrays(layers: Sequence[Layer]) -> Circuit:
     """The circuit of layers ``(weights, bias, activation)``: z = weights·v + bias, then the activation.
 
     weights (out, in), bias (out,) or ``None`` for zeros. Activations: ``None``; ``"relu"``; ``"abs"``;
-    ``("leaky_relu", slope)`` with 0 ≤ slope < 1; ``("softplus", eps)``: ε log(1 + e^{z/ε}); ``("lse", eps, pieces)`` and
-    ``("max", pieces)``: consecutive groups of ``pieces`` rows are joined by ⊕_ε or max; ``("softmax", eps, pieces)``:
-    Gibbs weights within such groups, or ``"softmax"`` over all rows at ε = 1; ``"sigmoid"`` and ``"tanh"``, both affine
-    images of Gibbs weights: σ(z) of (z, 0), tanh z = 2σ(2z) − 1. Under "lse" and "max" a bias −∞ leaves its row out,
-    as long as its group keeps another. Raises `InvalidInput` naming the layer.
+    ``("leaky_relu", slope)`` with 0 ≤ slope < 1; ``("softplus", eps)``: ε log(1 + e^{z/ε}); ``("lse", eps, pieces)``
+    and ``("max", pieces)``: consecutive groups of ``pieces`` rows are joined by ⊕_ε or max;
+    ``("softmax", eps, pieces)``: Gibbs weights within such groups, or ``"softmax"`` over all rows at ε = 1;
+    ``"sigmoid"`` and ``"tanh"``, affine images of Gibbs weights: σ(z) of (z, 0), tanh z = 2σ(2z) − 1. Under "lse" and
+    "max" a bias −∞ leaves its row out, as long as its group keeps another. Raises `InvalidInput` naming the layer.
 
     >>> circuit = from_arrays([([[1.0], [-1.0]], [0.0, 0.0], ("max", 2))])
     >>> circuit([[-3.0], [2.0]]).ravel()

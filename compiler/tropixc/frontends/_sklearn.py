@@ -41,9 +41,9 @@ def from_sklearn(estimator: Any, *, output: Literal["scores", "logits"] = "score
     polynomials. The labels themselves are no part of the circuit.
 
     Final steps: MLPClassifier, MLPRegressor, LogisticRegression, LinearSVC, RidgeClassifier, Perceptron,
-    LinearRegression, Ridge, Lasso, ElasticNet, LinearSVR. Steps before them: what skl2onnx converts to operators that the
-    ONNX front end reads, such as StandardScaler. Weights stay float64. Needs the extra ``sklearn``; raises `Unsupported`
-    for other estimators, `InvalidInput` for what is not fitted.
+    LinearRegression, Ridge, Lasso, ElasticNet, LinearSVR. Steps before them: what skl2onnx converts to operators that
+    the ONNX front end reads, such as StandardScaler. Weights stay float64. Needs the extra ``sklearn``; raises
+    `Unsupported` for other estimators, `InvalidInput` for what is not fitted.
     """
     if output not in ("scores", "logits"):
         raise InvalidInput(f"output {output!r}: expected 'scores' or 'logits'")
@@ -74,8 +74,8 @@ def _check_supported(final: Any) -> None:
     name = type(final).__name__
     if name not in known or not type(final).__module__.startswith("sklearn."):
         raise Unsupported(
-            f"{name} has no exact rule here: supported are {', '.join(known)}, alone or as the last step of a Pipeline. "
-            "Other estimators: convert with skl2onnx and load the file, if its operators are supported."
+            f"{name} has no exact rule here: supported are {', '.join(known)}, alone or as the last step of a "
+            "Pipeline. Other estimators: convert with skl2onnx and load the file, if its operators are supported."
         )
 
 

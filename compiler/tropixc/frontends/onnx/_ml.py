@@ -8,7 +8,7 @@ from tropix.arrays import FloatArray
 from tropix.circuits import Gibbs
 from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._call import Call, rule
-from tropixc.frontends.onnx._linear import linear
+from tropixc.frontends.onnx._linear import _linear as linear
 from tropixc.frontends.onnx._shapes import reindexed
 from tropixc.frontends.onnx._values import Label, Tensor, Value, combine, gibbs, weights_of
 
@@ -84,7 +84,7 @@ def _linear_classifier(call: Call) -> tuple[Value, ...]:
 def _normalizer(call: Call) -> Value:
     norm, tensor = call.attribute("norm", b"MAX"), _rows(call)
     node = call.builder.node(tensor.source)
-    if norm in (b"L1", "L1") and isinstance(node, Gibbs):
+    if norm in (b"L1", "L1") and isinstance(node, Gibbs) and (tensor.index >= 0).all():
         groups = np.searchsorted(node.segments, tensor.index, side="right") - 1
         whole = all(
             len(set(group)) == 1 and len(set(row)) == len(row) == node.widths[group[0]]
