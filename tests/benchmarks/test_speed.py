@@ -16,13 +16,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-import scipy.sparse as sp
-from onnx import helper, numpy_helper
 from scipy.special import logsumexp
 
 import tropixc
 from tropix import TropicalPolynomial, kernels
-from tropix.circuits import Circuit, CircuitBuilder, uniform_segments
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POINTS, DIMENSION = 100_000, 16
@@ -66,56 +63,15 @@ def test_batched_evaluation(benchmark: Any, pieces: int, what: str) -> None:
     print(f"\n{what}, n={POINTS}, d={DIMENSION}, N={pieces}: {ratio:.1f} times as fast as {name}")
 
 
-def convolution(kernel: np.ndarray, size: int = 8) -> sp.csr_array:
-    """The matrix of a 3×3 convolution with padding 1 on size×size images, kernel (out, in, 3, 3)."""
-    outputs, inputs = kernel.shape[:2]
-    o, i, y, x, dy, dx = np.indices((outputs, inputs, size, size, 3, 3)).reshape(6, -1)
-    v, u = y + dy - 1, x + dx - 1
-    inside = (v >= 0) & (v < size) & (u >= 0) & (u < size)
-    rows, columns = (o * size + y) * size + x, (i * size + v) * size + u
-    shape = (outputs * size * size, inputs * size * size)
-    return sp.csr_array((kernel[o, i, dy, dx][inside], (rows[inside], columns[inside])), shape=shape)
-
-
-def convolutional() -> tuple[Circuit, bytes]:
-    """A convolutional ReLU network on 8×8 images (1-8-16 channels, pooling, 10 logits), as circuit and as ONNX."""
-    rng = np.random.default_rng(0)
-    shapes = {"k1": (8, 1, 3, 3), "b1": 8, "k2": (16, 8, 3, 3), "b2": 16, "w": (10, 256), "b": 10}
-    arrays = {name: (0.2 * rng.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()}
-    k1, b1, k2, b2, w, b = (array.astype(np.float64) for array in arrays.values())
-    builder = CircuitBuilder(64)
-    z = builder.relu(builder.affine([(0, convolution(k1))], np.repeat(b1, 64)))
-    z = builder.relu(builder.affine([(z, convolution(k2))], np.repeat(b2, 64)))
-    pooled = np.arange(1024).reshape(16, 4, 2, 4, 2).transpose(0, 1, 3, 2, 4).ravel()
-    z = builder.affine([(z, sp.csr_array((np.ones(1024), (np.arange(1024), pooled))))], np.zeros(1024))
-    z = builder.log_sum_exp(z, 0.0, uniform_segments(256, 4))
-    circuit = tropixc.optimize(builder.build(builder.affine([(z, w)], b)))
-    nodes = [
-        helper.make_node("Reshape", ["x", "image"], ["v0"]),
-        helper.make_node("Conv", ["v0", "k1", "b1"], ["v1"], pads=[1] * 4),
-        helper.make_node("Relu", ["v1"], ["v2"]),
-        helper.make_node("Conv", ["v2", "k2", "b2"], ["v3"], pads=[1] * 4),
-        helper.make_node("Relu", ["v3"], ["v4"]),
-        helper.make_node("MaxPool", ["v4"], ["v5"], kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("Flatten", ["v5"], ["v6"]),
-        helper.make_node("Gemm", ["v6", "w", "b"], ["y"], transB=1),
-    ]
-    stored = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    stored.append(numpy_helper.from_array(np.array([-1, 1, 8, 8]), "image"))
-    ends = [helper.make_tensor_value_info(name, 1, ["batch", size]) for name, size in (("x", 64), ("y", 10))]
-    graph = helper.make_graph(nodes, "convolutional", ends[:1], ends[1:], stored)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return circuit, model.SerializeToString()
-
-
 def test_a_convolutional_network_against_onnxruntime(benchmark: Any) -> None:
-    circuit, model = convolutional()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    path = ROOT / "examples/models/digits_conv.onnx"
+    circuit = tropixc.load(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images = np.random.default_rng(1).random((1000, 64)).astype(np.float32)
-    expected = session.run(None, {"x": images})[0]
+    expected = session.run(None, {"pixels": images})[0]
     points = images.astype(np.float64)
     np.testing.assert_allclose(circuit(points), expected, rtol=1e-4, atol=1e-4)
-    reference = best_time(lambda: session.run(None, {"x": images}), 30)
+    reference = best_time(lambda: session.run(None, {"pixels": images}), 30)
     benchmark.pedantic(lambda: circuit(points), rounds=30, warmup_rounds=2)
     ratio = benchmark.stats.stats.min / reference
     benchmark.extra_info["ratio"] = ratio
