@@ -163,7 +163,7 @@ def test_maxima_pass_nan_on() -> None:
 @given(
     rows=st.integers(0, 12),
     inner=st.integers(1, 40),
-    points=st.sampled_from([1, 2, 7, 8, 64, 129]),
+    points=st.sampled_from([1, 2, 39, 40, 41, 120, 129]),
     density=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     odd=st.sampled_from([0.0, np.inf, -np.inf, np.nan]),
     seed=st.integers(0, 100),

@@ -12,8 +12,8 @@ from tropix.circuits._pointwise import FUNCTIONS
 
 BLOCK_VALUES = 4_000_000
 """So many points are handled at once that all node values together stay below this number of floats."""
-BLOCK_POINTS = 128
-"""Points of a block: a multiple of the vector width, few enough that a layer's values stay in the cache."""
+BLOCK_POINTS = 120
+"""Points of a block: three tiles of `add_sparse_product`, few enough that a layer's values stay in the cache."""
 EXPONENTIAL_WORK = 16
 """An exponential costs as much as so many multiply-adds."""
 
