@@ -21,3 +21,18 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def models(root: Path) -> Path:
     return root / "examples" / "models"
+
+
+@pytest.fixture
+def tropix(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """The command line: arguments → exit status, standard output, standard error."""
+    from tropixc.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["tropix", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return run

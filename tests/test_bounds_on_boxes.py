@@ -6,42 +6,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from circuits_of_all_kinds import everything
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tropix import Circuit, InvalidInput
-from tropix.circuits import CircuitBuilder, Gibbs, Pointwise, Product, uniform_segments
-
-FUNCTIONS = ("erf", "exp", "log", "reciprocal", "sqrt")
-
-
-def everything(seed: int) -> Circuit:
-    """A random circuit in which every node kind occurs; arguments of log, sqrt and reciprocal stay positive."""
-    rng = np.random.default_rng(seed)
-    builder = CircuitBuilder(2)
-    nodes = [0]
-    for _ in range(int(rng.integers(2, 8))):
-        a, b = (int(rng.choice(nodes)) for _ in range(2))
-        size = builder.size(a)
-        match int(rng.integers(6)):
-            case 0:
-                terms = [(a, rng.normal(size=(3, size))), (b, 0.3 * rng.normal(size=(3, builder.size(b))))]
-                node = builder.affine(terms, rng.normal(size=3))
-            case 1:
-                node = builder.pairs_with_zero(a, float(rng.choice([0.0, 0.5])), 0.25)
-            case 2:
-                node = builder.log_sum_exp(a, float(rng.choice([0.0, 0.7])), uniform_segments(1, size))
-            case 3:
-                node = builder.add(Gibbs(a, float(rng.choice([0.5, 2.0])), uniform_segments(1, size)))
-            case 4:
-                other = builder.affine([(b, rng.normal(size=(size, builder.size(b))))], np.zeros(size))
-                node = builder.add(Product(a, other, size))
-            case _:
-                weights = builder.add(Gibbs(a, 1.0, uniform_segments(1, size)))
-                positive = builder.affine([(weights, np.eye(size))], np.full(size, 0.5))
-                node = builder.add(Pointwise(positive, str(rng.choice(FUNCTIONS)), size))  # type: ignore[arg-type]
-        nodes.append(node)
-    return builder.build(nodes[-1])
+from tropix.circuits import CircuitBuilder, Gibbs, Input, Pointwise, Product, uniform_segments
 
 
 @settings(max_examples=150)
@@ -137,11 +107,34 @@ def test_float32_execution_stays_within_the_rounding_bound(seed: int) -> None:
     assert (gap <= bound)[finite].all()
 
 
+def test_the_rounding_of_equal_weights_is_bounded() -> None:
+    circuit = Circuit((Input(3), Gibbs(0, 0.0, uniform_segments(1, 3))), 1)
+    points = np.zeros((1, 3))
+    third = abs(Fraction(float(np.float32(1) / np.float32(3))) - Fraction(1, 3))
+    assert third < Fraction(circuit.rounding_bound(points, 2.0**-24)[0, 0]) < 8 * third
+
+
+def test_an_unknown_error_stays_unknown() -> None:
+    builder = CircuitBuilder(2)
+    z = builder.affine([(0, np.eye(2))], [-1.0, 0.0])
+    inverse = builder.add(Pointwise(z, "reciprocal", 2))  # 1/(x0 - 1): next to 1, rounding may change its sign
+    shown = builder.affine([(inverse, [[0.0, 1.0], [1.0, 1.0]])], [0.0, 0.0])
+    product = builder.add(Product(shown, builder.affine([(0, [[1.0, 0.0], [0.0, 0.0]])], [0.0, 0.0]), 2))
+    bound = builder.build(product).rounding_bound(np.array([[1.0 + 2.0**-52, 4.0]]), 2.0**-53)
+    assert 0 < bound[0, 0] < 1e-14  # 0 times an unknown is left out of a sum
+    assert bound[0, 1] == np.inf  # but a factor of 0 may itself be unknown
+    # a weight that underflows is not known to be small where its logits are not known
+    logits = builder.affine([(0, [[1e20, 0.0], [0.0, 0.0]])], [-1e20, 0.0])
+    weights = builder.build(builder.add(Gibbs(logits, 1.0, uniform_segments(1, 2))))
+    assert weights([1.0 - 2.0**-30, 0.0])[0] == 0
+    assert weights.rounding_bound(np.array([[1.0 - 2.0**-30, 0.0]]), 2.0**-24)[0, 0] == 1
+
+
 def in_float32(circuit: Circuit, points: np.ndarray) -> np.ndarray:
     """The circuit executed in float32, node by node; affine weights must be rounded first, so they are bounded too."""
     from scipy.special import erf
 
-    from tropix.circuits import Affine, Input, LogSumExp
+    from tropix.circuits import Affine, LogSumExp
 
     names = {"erf": erf, "exp": np.exp, "log": np.log, "reciprocal": np.reciprocal, "sqrt": np.sqrt}
     values: list[np.ndarray] = []

@@ -12,19 +12,6 @@ import pytest
 import sympy
 
 import tropixc
-from tropixc.cli import main
-
-
-@pytest.fixture
-def tropix(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["tropix", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return run
 
 
 def test_info(tropix, models: Path) -> None:  # type: ignore[no-untyped-def]

@@ -13,9 +13,14 @@ from tropixc.frontends import from_sklearn as from_sklearn
 from tropixc.frontends import from_torch as from_torch
 from tropixc.frontends import read_arrays as read_arrays
 from tropixc.lowerings import Artefact as Artefact
+from tropixc.lowerings import circuit_from_text as circuit_from_text
+from tropixc.lowerings import circuit_to_text as circuit_to_text
 from tropixc.lowerings import read_artefact as read_artefact
 from tropixc.lowerings import to_latex as to_latex
+from tropixc.lowerings import to_numpy_source as to_numpy_source
+from tropixc.lowerings import to_onnx as to_onnx
 from tropixc.lowerings import to_sympy as to_sympy
 from tropixc.lowerings import to_text as to_text
 from tropixc.lowerings import write_artefact as write_artefact
+from tropixc.lowerings import write_onnx as write_onnx
 from tropixc.passes import optimize as optimize

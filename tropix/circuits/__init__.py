@@ -7,6 +7,7 @@ from tropix.circuits._bounds import Deviation as Deviation
 from tropix.circuits._circuit import Circuit as Circuit
 from tropix.circuits._circuit import CircuitBuilder as CircuitBuilder
 from tropix.circuits._intervals import Interval as Interval
+from tropix.circuits._intervals import affine_interval as affine_interval
 from tropix.circuits._nodes import Affine as Affine
 from tropix.circuits._nodes import Gibbs as Gibbs
 from tropix.circuits._nodes import Input as Input

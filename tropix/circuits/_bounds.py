@@ -23,6 +23,8 @@ MAX_JACOBIAN = 20_000_000
 """Nodes with a larger Jacobian have Lipschitz constants by the triangle inequality alone."""
 TINY = 1e-36
 """Weights below it may be flushed to zero by a float32 runtime."""
+UNDERFLOW = 1e-300
+"""Positive numbers that underflow in float64 are smaller."""
 LIBRARY_ULPS = 8
 """Accuracy assumed of a foreign runtime's exp and log, in units in the last place."""
 
@@ -162,8 +164,8 @@ def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatAr
                 positive, negative = parts(term.matrix)
                 absolute = positive + negative
                 source = np.abs(values[term.source]) + errors[term.source]
-                magnitude += (absolute @ source.T).T
-                carried += (absolute @ errors[term.source].T).T
+                magnitude += _times(absolute, source.T).T
+                carried += _times(absolute, errors[term.source].T).T
                 terms += _row_length(term.matrix) + 1
             errors.append(carried + magnitude * (terms * unit / (1 - terms * unit)))
         elif isinstance(node, LogSumExp):
@@ -181,7 +183,9 @@ def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatAr
         elif isinstance(node, Product):
             left, right = np.abs(values[node.left]), np.abs(values[node.right])
             one, two = errors[node.left], errors[node.right]
-            errors.append(left * two + right * one + one * two + 2 * unit * (left + one) * (right + two))
+            with np.errstate(invalid="ignore"):
+                error = left * two + right * one + one * two + 2 * unit * (left + one) * (right + two)
+            errors.append(np.where(np.isnan(error), np.inf, error))
         else:
             errors.append(_pointwise_rounding(node, values[node.source], errors[node.source], unit))
     return errors[circuit.output]
@@ -190,16 +194,19 @@ def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatAr
 def _gibbs_rounding(
     node: Gibbs, weights: FloatArray, logits: FloatArray, errors: FloatArray, unit: float
 ) -> FloatArray:
-    """A weight changes by the factor e^{±2e/ε} where its logits err by e; at ε = 0 an error may move all of it."""
+    """A weight changes by the factor e^{±2e/ε} where its logits err by e; at ε = 0 an error may move all of it.
+
+    A weight that underflowed to 0 changes like one at the end of the range.
+    """
     starts = node.segments[:-1]
     error = np.repeat(np.maximum.reduceat(errors, starts, axis=1), node.widths, axis=1)
     if node.eps == 0.0:
-        return np.where(error > 0, 1.0, 0.0)
+        return np.where(error > 0, 1.0, 2 * unit * weights)
     size = np.repeat(np.maximum.reduceat(np.abs(logits) + errors, starts, axis=1), node.widths, axis=1)
     relative = (np.repeat(node.widths, node.widths) + 3 * LIBRARY_ULPS) * unit
     with np.errstate(over="ignore", invalid="ignore"):
         grown = np.expm1((2 * error + 4 * unit * size) / node.eps + relative)
-        return np.asarray(np.minimum(np.where(weights > 0, weights * grown, 0.0) + TINY, 1.0))
+        return np.asarray(np.minimum(np.maximum(weights, UNDERFLOW) * grown + TINY, 1.0))
 
 
 def _pointwise_rounding(node: Pointwise, arguments: FloatArray, errors: FloatArray, unit: float) -> FloatArray:
@@ -227,7 +234,7 @@ def _row_length(matrix: Matrix) -> int:
 
 
 def _times(matrix: Matrix, vector: FloatArray) -> FloatArray:
-    """A·v for nonnegative A and v, where v may hold +∞ (0·∞ counts as 0)."""
+    """A·v for nonnegative A and v, a vector or columns, where v may hold +∞ or NaN (0·∞ counts as 0, NaN as +∞)."""
     infinite = ~np.isfinite(vector)
     product = np.asarray(matrix @ np.where(infinite, 0.0, vector))
     if infinite.any():

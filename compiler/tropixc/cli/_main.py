@@ -10,6 +10,7 @@ import typer
 from tropix.errors import TropixError
 from tropixc.cli._compile import compile_command
 from tropixc.cli._eval import eval_command
+from tropixc.cli._export import export_command
 from tropixc.cli._info import info_command
 from tropixc.cli._operators import operators_command
 
@@ -24,6 +25,7 @@ app.command("info")(info_command)
 app.command("compile")(compile_command)
 app.command("eval")(eval_command)
 app.command("operators")(operators_command)
+app.command("export")(export_command)
 
 
 def _version(show: bool) -> None:

@@ -3,7 +3,12 @@
 from tropixc.lowerings._artefact import Artefact as Artefact
 from tropixc.lowerings._artefact import read_artefact as read_artefact
 from tropixc.lowerings._artefact import write_artefact as write_artefact
+from tropixc.lowerings._circuit_parser import circuit_from_text as circuit_from_text
+from tropixc.lowerings._circuit_text import circuit_to_text as circuit_to_text
 from tropixc.lowerings._files import write_all as write_all
+from tropixc.lowerings._numpy import to_numpy_source as to_numpy_source
+from tropixc.lowerings._onnx import to_onnx as to_onnx
+from tropixc.lowerings._onnx import write_onnx as write_onnx
 from tropixc.lowerings._polynomial import PolynomialLowering as PolynomialLowering
 from tropixc.lowerings._polynomial import lower_to_polynomial as lower_to_polynomial
 from tropixc.lowerings._sympy import to_sympy as to_sympy

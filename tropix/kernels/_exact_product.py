@@ -1,0 +1,116 @@
+"""Sparse matrix products that say, row by row, whether float64 holds them exactly."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import scipy.sparse as sp
+from numba import njit
+
+from tropix.arrays import BoolArray, FloatArray, IntArray
+
+TINY = 2.0**-900
+"""Nothing smaller is accepted as exact, so that underflow cannot occur."""
+FINEST = -1000
+"""Smallest exponent of a last significant bit that is accepted."""
+
+
+def exact_product(left: sp.csr_array, right: sp.csr_array) -> tuple[sp.csr_array, BoolArray]:
+    """left·right, and for each row whether no entry of it is rounded, whatever the order of summation.
+
+    An entry that is one product a·b is exact if the odd parts of a and b together have at most 53 bits. A sum is exact
+    if all its products are multiples of one power of two, 2⁵² of which exceed the sum of the |a·b|. Nothing below
+    2⁻⁹⁰⁰ is accepted. Entries that are 0 are not stored.
+    """
+    parts = []
+    for matrix in (left, right):
+        bits, units = significant(matrix.data)
+        parts.append((matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data, bits, units))
+    lengths = _row_lengths(*parts[0][:2], *parts[1][:2], right.shape[1])
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices, data = np.empty(indptr[-1], dtype=np.int64), np.empty(indptr[-1])
+    exact = np.ones(left.shape[0], dtype=np.bool_)
+    _multiply(*parts[0], *parts[1], right.shape[1], indptr, indices, data, exact)
+    product = sp.csr_array((data, indices, indptr), shape=(left.shape[0], right.shape[1]))
+    product.eliminate_zeros()
+    product.sort_indices()
+    return product, exact
+
+
+def exact_product_fractions(left: FloatArray, right: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """The specification for dense matrices: rounded products of rationals, and which rows need no rounding.
+
+    `exact_product` may call a row inexact that this calls exact, never the other way round.
+    """
+    rows = [
+        [sum((Fraction(float(a)) * Fraction(float(b)) for a, b in zip(row, column, strict=True)), Fraction(0))
+         for column in right.T]
+        for row in left
+    ]  # fmt: skip
+    rounded = np.array([[float(value) for value in row] for row in rows]).reshape(len(left), right.shape[1])
+    exact = [
+        all(Fraction(v) == f for v, f in zip(given, row, strict=True)) for given, row in zip(rounded, rows, strict=True)
+    ]
+    return rounded, np.array(exact, dtype=np.bool_)
+
+
+def significant(values: FloatArray) -> tuple[IntArray, IntArray]:
+    """Number of significant bits of each float, and the exponent of the last; (0, 0) for 0 and what is not finite."""
+    with np.errstate(invalid="ignore"):
+        mantissa, exponent = np.frexp(np.where(np.isfinite(values), values, 0.0))
+    integers = np.abs(mantissa * 2.0**53).astype(np.int64)
+    zeros = np.frexp((integers & -integers).astype(np.float64))[1].astype(np.int64) - 1
+    filled = integers != 0
+    return np.where(filled, 53 - zeros, 0), np.where(filled, exponent - 53 + zeros, 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _row_lengths(a_ptr, a_idx, b_ptr, b_idx, columns):  # type: ignore[no-untyped-def]
+    lengths = np.zeros(len(a_ptr) - 1, dtype=np.int64)
+    seen = np.full(columns, -1, dtype=np.int64)
+    for i in range(len(a_ptr) - 1):
+        for p in range(a_ptr[i], a_ptr[i + 1]):
+            for q in range(b_ptr[a_idx[p]], b_ptr[a_idx[p] + 1]):
+                if seen[b_idx[q]] != i:
+                    seen[b_idx[q]] = i
+                    lengths[i] += 1
+    return lengths
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _multiply(  # type: ignore[no-untyped-def]
+    a_ptr, a_idx, a_data, a_bits, a_unit, b_ptr, b_idx, b_data, b_bits, b_unit, columns, ptr, idx, data, exact
+):
+    place = np.full(columns, -1, dtype=np.int64)
+    size = np.zeros(columns)
+    unit = np.zeros(columns, dtype=np.int64)
+    bits = np.zeros(columns, dtype=np.int64)
+    for i in range(len(a_ptr) - 1):
+        end = ptr[i]
+        for p in range(a_ptr[i], a_ptr[i + 1]):
+            for q in range(b_ptr[a_idx[p]], b_ptr[a_idx[p] + 1]):
+                j = b_idx[q]
+                product = a_data[p] * b_data[q]
+                last = a_unit[p] + b_unit[q]
+                if place[j] < ptr[i] or place[j] >= end or idx[place[j]] != j:
+                    place[j] = end
+                    idx[end] = j
+                    data[end] = product
+                    size[j] = abs(product)
+                    unit[j] = last
+                    bits[j] = a_bits[p] + b_bits[q]
+                    end += 1
+                else:
+                    data[place[j]] += product
+                    size[j] += abs(product)
+                    unit[j] = min(unit[j], last)
+                    bits[j] = 1000
+        for p in range(ptr[i], end):
+            j = idx[p]
+            fine = size[j] >= TINY and size[j] < math.inf and unit[j] >= FINEST
+            if fine and bits[j] > 53:
+                fine = size[j] < math.ldexp(1.0, min(unit[j] + 52, 1000))
+            if not fine:
+                exact[i] = False
