@@ -166,15 +166,17 @@ def test_maxima_pass_nan_on() -> None:
     points=st.sampled_from([1, 2, 39, 40, 41, 120, 129]),
     density=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     odd=st.sampled_from([0.0, np.inf, -np.inf, np.nan]),
+    index=st.sampled_from([np.int32, np.int64]),
     seed=st.integers(0, 100),
 )
 def test_sparse_products_equal_their_twin(
-    rows: int, inner: int, points: int, density: float, odd: float, seed: int
+    rows: int, inner: int, points: int, density: float, odd: float, index: type, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     # small integers: sums are exact in any order, so that both must agree to the last bit
     dense = rng.integers(-9, 10, size=(rows, inner)) * (rng.random((rows, inner)) < density)
     matrix = sp.csr_array(dense.astype(np.float64))
+    matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
     columns = rng.integers(-99, 100, size=(inner, points)).astype(np.float64)
     columns[rng.integers(inner), rng.integers(points)] += odd
     found = rng.integers(-99, 100, size=(rows, points)).astype(np.float64)
@@ -182,3 +184,12 @@ def test_sparse_products_equal_their_twin(
     kernels.add_sparse_product(matrix, columns, found)
     kernels.add_sparse_product_numpy(matrix, columns, expected)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_sparse_products_of_views() -> None:
+    matrix, columns = sp.csr_array(np.arange(12.0).reshape(3, 4)), np.arange(400.0).reshape(50, 8)
+    out = np.zeros((3, 50))
+    kernels.add_sparse_product(matrix, columns[:, ::2].T, out)
+    np.testing.assert_array_equal(out, matrix.toarray() @ columns[:, ::2].T)
+    with pytest.raises(AssertionError):
+        kernels.add_sparse_product(matrix, np.zeros((4, 3)), np.zeros((3, 3)).T)

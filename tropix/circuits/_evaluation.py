@@ -26,6 +26,9 @@ def over_blocks(nodes: Sequence[Node], count: int, run: Callable[[int, int], Non
     """
     from tropix.kernels import over_rows
 
+    if count == 1:
+        run(0, 1)
+        return
     dense, other = _work(nodes)
     width = BLOCK_POINTS if other >= dense else 16 * BLOCK_POINTS
     width = max(1, min(width, BLOCK_VALUES // max(1, sum(node.size for node in nodes))))

@@ -22,11 +22,12 @@ row the entries of a column fall on all sets of the first-level cache; with 4 or
 def add_sparse_product(matrix: sp.csr_array, columns: FloatArray, out: FloatArray) -> None:
     """Out += A·columns in place, one thread.
 
-    matrix (m, k) sparse, columns (k, n) with a point in each column, out (m, n); both C-contiguous. Infinities and NaN
-    are plain arithmetic's; entries that the matrix does not store multiply nothing. Fastest where k·n floats fit in the
+    matrix (m, k) sparse, columns (k, n) with a point in each column, out (m, n) C-contiguous. Infinities and NaN are
+    plain arithmetic's; entries that the matrix does not store multiply nothing. Fastest where k·n floats fit in the
     second-level cache, n is an odd multiple of 40, and columns come from `aligned_empty`.
     """
-    _add_rows(matrix.data, matrix.indices, matrix.indptr, columns, out)
+    assert out.flags.c_contiguous
+    _add_rows(matrix.data, matrix.indices, matrix.indptr, np.ascontiguousarray(columns), out)
 
 
 def add_sparse_product_numpy(matrix: sp.csr_array, columns: FloatArray, out: FloatArray) -> None:
