@@ -153,10 +153,19 @@ def test_segments_equal_their_twins(eps: float) -> None:
     np.testing.assert_allclose(np.delete(totals.ravel(), 100), 1.0, rtol=1e-14)
 
 
-def test_maxima_pass_nan_on() -> None:
-    values = np.array([[np.nan, 1.0, 2.0, np.inf], [1.0, np.nan, 3.0, -np.inf]])
-    best = kernels.segment_log_sum_exp(values, np.array([0, 2]), 0.0)
-    np.testing.assert_array_equal(best, [[np.nan, np.nan, 3.0, np.inf]])
+@pytest.mark.parametrize("eps", [0.0, 1e-3])
+def test_segments_pass_nan_and_infinities_on(eps: float) -> None:
+    values = np.array([[np.nan, 1.0, 2.0, np.inf, np.inf, -np.inf], [1.0, np.nan, 3.0, -np.inf, np.inf, -np.inf]])
+    found = kernels.segment_log_sum_exp(values, np.array([0, 2]), eps)
+    np.testing.assert_array_equal(found, [[np.nan, np.nan, 3.0, np.inf, np.inf, -np.inf]])
+
+
+def test_softplus_far_below_zero_keeps_its_digits() -> None:
+    values = np.vstack([np.linspace(-700.0, 0.0, 150), np.zeros(150)])
+    found = kernels.segment_log_sum_exp(values, np.array([0, 2]), 1.0)[0]
+    with mpmath.workdps(400):
+        exact = [float(mpmath.log1p(mpmath.exp(mpmath.mpf(z)))) for z in values[0]]
+    np.testing.assert_allclose(found, exact, rtol=1e-15)
 
 
 @settings(max_examples=60, deadline=None)

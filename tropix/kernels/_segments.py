@@ -9,13 +9,17 @@ from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.kernels._alignment import aligned_empty
+from tropix.kernels._log_sum_exp import _exp_nonpositive
+
+TILE = 64
+"""Points whose exponentials are taken together."""
 
 
 def segment_log_sum_exp(columns: FloatArray, offsets: IntArray, eps: float) -> FloatArray:
     """out[k, i] = ⊕_ε of columns[offsets[k]:offsets[k+1], i]; max at ε = 0.
 
     columns (M, n) with a point in each column, −∞ allowed; offsets (K+1,) increasing from 0 to M, no segment empty
-    → (K, n). NaN spreads to the segment that holds it.
+    → (K, n). NaN spreads to the segment that holds it. Terms below e^{−708} of the largest are taken as 0.
     """
     columns = np.ascontiguousarray(columns)
     out = aligned_empty(len(offsets) - 1, columns.shape[1])
@@ -73,22 +77,31 @@ def _segment_maxima(columns, offsets, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _segment_sums(columns, offsets, eps, out):  # type: ignore[no-untyped-def]
+    width = columns.shape[1]
+    top, rest, terms = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    best = np.empty(TILE, dtype=np.int64)
     for k in range(offsets.shape[0] - 1):
         low, high = offsets[k], offsets[k + 1]
-        for p in range(columns.shape[1]):
-            best = low
+        for lane in range(0, width, TILE):
+            count = min(TILE, width - lane)
+            for p in range(count):
+                top[p], best[p], rest[p] = columns[low, lane + p], low, 0.0
             for j in range(low + 1, high):
-                best = j if columns[j, p] > columns[best, p] else best
-            top = columns[best, p]
-            if top == -np.inf or high - low == 1:
-                out[k, p] = top
-                continue
-            rest = 0.0
-            for j in range(low, high):
-                if j != best:
-                    rest += math.exp((columns[j, p] - top) / eps)
-            # log1p keeps the digits of a softplus far below zero
-            out[k, p] = top + eps * math.log1p(rest)
+                for p in range(count):
+                    entry = columns[j, lane + p]
+                    larger = (entry > top[p]) | (entry != entry)
+                    top[p] = entry if larger else top[p]
+                    best[p] = j if larger else best[p]
+            for j in range(low, high if high - low > 1 else low):
+                for p in range(count):
+                    # the largest term is the 1 of log1p, which keeps the digits of a softplus far below zero
+                    shifted = (columns[j, lane + p] - top[p]) / eps
+                    terms[p] = shifted if (best[p] != j) & (shifted <= 0.0) else -np.inf
+                _exp_nonpositive(terms, count)
+                for p in range(count):
+                    rest[p] += terms[p]
+            for p in range(count):
+                out[k, lane + p] = top[p] + eps * math.log1p(rest[p])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
