@@ -48,9 +48,7 @@ def unknown_operator(path: Path) -> None:
 
 
 def foreign_domain(path: Path) -> None:
-    proto = model(
-        [helper.make_node("Scaler", ["x"], ["y"], name="scaler", domain="ai.onnx.ml", offset=[0.0], scale=[1.0])]
-    )
+    proto = model([helper.make_node("Binarizer", ["x"], ["y"], name="binarizer", domain="ai.onnx.ml", threshold=0.5)])
     proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     proto.graph.output[0].type.tensor_type.shape.dim.add().dim_param = "batch"
     save(proto, path)
@@ -191,7 +189,7 @@ BAD: dict[Callable[[Path], None], tuple[type[TropixError], str]] = {
     empty_file: (FormatError, "no ONNX graph"),
     empty_graph: (FormatError, "no ONNX graph"),
     unknown_operator: (Unsupported, r"no rule for Sin \(node 'sine'\).*Supported operators"),
-    foreign_domain: (Unsupported, r"ai.onnx.ml.Scaler \(node 'scaler'\)"),
+    foreign_domain: (Unsupported, r"ai.onnx.ml.Binarizer \(node 'binarizer'\)"),
     dynamic_features: (Unsupported, "only the first .batch. axis may be dynamic"),
     negative_shape: (FormatError, "must be positive"),
     zero_shape: (FormatError, "must be positive"),

@@ -92,7 +92,7 @@ def test_values_and_gradients(circuit: Circuit) -> None:
 def test_blocks_of_points_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit, points = deep(0), np.random.default_rng(0).normal(size=(101, 3))
     whole = circuit(points), circuit.gradient(points)
-    monkeypatch.setattr("tropix.circuits._circuit.BLOCK_VALUES", 100)
+    monkeypatch.setattr("tropix.circuits._evaluation.BLOCK_VALUES", 100)
     np.testing.assert_allclose(circuit(points), whole[0], rtol=1e-14)
     np.testing.assert_allclose(circuit.gradient(points), whole[1], rtol=1e-13)
 
@@ -316,7 +316,7 @@ def test_bad_circuits(build: object, message: str) -> None:
 
 
 LAYERS = [
-    ([([[1.0]], [0.0], "tanh")], "activation"),
+    ([([[1.0]], [0.0], "swish")], "activation"),
     ([([[1.0]], [0.0], ("softplus", 0.0))], "activation"),
     ([([[1.0]], [0.0], ("leaky_relu", 1.5))], "activation"),
     ([([[1.0]], [0.0], ("max", 2))], "groups"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tropix import kernels
 from tropix.kernels._log_sum_exp import _exp_nonpositive
@@ -137,14 +140,65 @@ def test_vector_exponential() -> None:
 @pytest.mark.parametrize("eps", [0.0, 1e-3, 1.0])
 def test_segments_equal_their_twins(eps: float) -> None:
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(50, 9))
-    values[0, 2:5] = -np.inf
-    values[1, 2:5] = 7.0
+    values = rng.normal(size=(9, 50))
+    values[2:5, 0] = -np.inf
+    values[2:5, 1] = 7.0
     offsets = np.array([0, 1, 2, 5, 9])
     twin = kernels.segment_log_sum_exp_numpy(values, offsets, eps)
     np.testing.assert_allclose(kernels.segment_log_sum_exp(values, offsets, eps), twin, rtol=1e-14, atol=1e-14)
     weights = kernels.segment_gibbs(values, offsets, eps)
     np.testing.assert_allclose(weights, kernels.segment_gibbs_numpy(values, offsets, eps), rtol=1e-13, atol=1e-300)
-    totals = np.add.reduceat(weights, offsets[:-1], axis=1)
-    assert totals[0, 2] == 0.0
-    np.testing.assert_allclose(np.delete(totals.ravel(), 2), 1.0, rtol=1e-14)
+    totals = np.add.reduceat(weights, offsets[:-1], axis=0)
+    assert totals[2, 0] == 0.0
+    np.testing.assert_allclose(np.delete(totals.ravel(), 100), 1.0, rtol=1e-14)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-3])
+def test_segments_pass_nan_and_infinities_on(eps: float) -> None:
+    values = np.array([[np.nan, 1.0, 2.0, np.inf, np.inf, -np.inf], [1.0, np.nan, 3.0, -np.inf, np.inf, -np.inf]])
+    found = kernels.segment_log_sum_exp(values, np.array([0, 2]), eps)
+    np.testing.assert_array_equal(found, [[np.nan, np.nan, 3.0, np.inf, np.inf, -np.inf]])
+
+
+def test_softplus_far_below_zero_keeps_its_digits() -> None:
+    values = np.vstack([np.linspace(-700.0, 0.0, 150), np.zeros(150)])
+    found = kernels.segment_log_sum_exp(values, np.array([0, 2]), 1.0)[0]
+    with mpmath.workdps(400):
+        exact = [float(mpmath.log1p(mpmath.exp(mpmath.mpf(z)))) for z in values[0]]
+    np.testing.assert_allclose(found, exact, rtol=1e-15)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(0, 12),
+    inner=st.integers(1, 40),
+    points=st.sampled_from([1, 2, 39, 40, 41, 120, 129]),
+    density=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    odd=st.sampled_from([0.0, np.inf, -np.inf, np.nan]),
+    index=st.sampled_from([np.int32, np.int64]),
+    seed=st.integers(0, 100),
+)
+def test_sparse_products_equal_their_twin(
+    rows: int, inner: int, points: int, density: float, odd: float, index: type, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    # small integers: sums are exact in any order, so that both must agree to the last bit
+    dense = rng.integers(-9, 10, size=(rows, inner)) * (rng.random((rows, inner)) < density)
+    matrix = sp.csr_array(dense.astype(np.float64))
+    matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
+    columns = rng.integers(-99, 100, size=(inner, points)).astype(np.float64)
+    columns[rng.integers(inner), rng.integers(points)] += odd
+    found = rng.integers(-99, 100, size=(rows, points)).astype(np.float64)
+    expected = found.copy()
+    kernels.add_sparse_product(matrix, columns, found)
+    kernels.add_sparse_product_numpy(matrix, columns, expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_sparse_products_of_views() -> None:
+    matrix, columns = sp.csr_array(np.arange(12.0).reshape(3, 4)), np.arange(400.0).reshape(50, 8)
+    out = np.zeros((3, 50))
+    kernels.add_sparse_product(matrix, columns[:, ::2].T, out)
+    np.testing.assert_array_equal(out, matrix.toarray() @ columns[:, ::2].T)
+    with pytest.raises(AssertionError):
+        kernels.add_sparse_product(matrix, np.zeros((4, 3)), np.zeros((3, 3)).T)

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "examples"))
 import datasets
 
 EXACT = ["digits_lse", "diabetes_lse", "iris_icnn"]
-ALL = [*EXACT, "breast_cancer_relu"]
+ALL = [*EXACT, "breast_cancer_relu", "digits_conv"]
 
 
 def loaded(models: Path, name: str) -> tuple[ImportedModel, Circuit]:
@@ -38,6 +38,7 @@ DATA = {
     "diabetes_lse": datasets.diabetes,
     "iris_icnn": datasets.iris_petals,
     "breast_cancer_relu": datasets.breast_cancer,
+    "digits_conv": datasets.digits,
 }
 
 
@@ -90,6 +91,7 @@ def test_temperatures_of_the_shipped_models(models: Path) -> None:
     assert loaded(models, "diabetes_lse")[1].temperatures == (16.0,)
     assert loaded(models, "iris_icnn")[1].temperatures == (1 / 16,)
     assert loaded(models, "breast_cancer_relu")[1].temperatures == (0.0,)
+    assert loaded(models, "digits_conv")[1].temperatures == (0.0,)
 
 
 def test_the_relu_classifier_is_rational_not_polynomial(models: Path) -> None:

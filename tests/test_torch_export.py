@@ -101,7 +101,7 @@ def test_exports_import_and_agree(name: str, dynamo: bool, tmp_path: Path) -> No
         assert circuit.curvature().value == "convex"
 
 
-@pytest.mark.parametrize("script", ["digits", "diabetes", "iris", "breast_cancer"])
+@pytest.mark.parametrize("script", ["digits", "diabetes", "iris", "breast_cancer", "digits_conv"])
 def test_training_scripts_reproduce_the_table(script: str, root: Path, tmp_path: Path) -> None:
     target = tmp_path / "model.onnx"
     result = subprocess.run(

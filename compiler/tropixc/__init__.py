@@ -9,6 +9,9 @@ array([ 1., -1.])
 from tropixc.api import compile as compile
 from tropixc.api import load as load
 from tropixc.frontends import from_arrays as from_arrays
+from tropixc.frontends import from_sklearn as from_sklearn
+from tropixc.frontends import from_torch as from_torch
+from tropixc.frontends import read_arrays as read_arrays
 from tropixc.lowerings import Artefact as Artefact
 from tropixc.lowerings import circuit_from_text as circuit_from_text
 from tropixc.lowerings import circuit_to_text as circuit_to_text

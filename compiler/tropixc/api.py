@@ -12,6 +12,7 @@ from tropix.boxes import BoxLike
 from tropix.circuits import Circuit
 from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import TropicalPolynomial
+from tropixc.frontends import read_arrays
 from tropixc.frontends.onnx import ImportedModel, import_onnx
 from tropixc.lowerings import lower_to_polynomial, to_latex, to_sympy, to_text
 from tropixc.passes import optimize
@@ -26,16 +27,23 @@ TARGETS: dict[str, Callable[[TropicalPolynomial], Compiled]] = {
     "text": to_text,
 }
 
+ARRAY_FILES = (".npz", ".json")
+
 
 def load(path: str | Path, output: str | None = None) -> Circuit:
-    """Read a model file (.onnx) into a circuit and simplify it exactly.
+    """Read a model file into a circuit and simplify it exactly.
 
-    ``output`` names the graph output where the model has several. The circuit is the real-valued function of the
-    stored weights. Raises `FormatError` for unsound files, `Unsupported` for what has no exact rule.
+    ``.npz`` and ``.json`` hold a network as arrays (see `read_arrays`), all else is ONNX; ``output`` names the graph
+    output where an ONNX model has several. The circuit is the real-valued function of the stored weights. Raises
+    `FormatError` for unsound files, `Unsupported` for what has no exact rule.
     """
     if not isinstance(path, (str, Path)):
         raise InvalidInput(f"path is a {type(path).__name__}: expected a file name")
-    return optimize(import_onnx(path, output).circuit)
+    if Path(path).suffix.lower() not in ARRAY_FILES:
+        return optimize(import_onnx(path, output).circuit)
+    if output is not None:
+        raise InvalidInput(f"{path}: a network of arrays has one output, without a name: leave out {output!r}")
+    return optimize(read_arrays(path))
 
 
 def compile(

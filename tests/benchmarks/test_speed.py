@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from scipy.special import logsumexp
 
+import tropixc
 from tropix import TropicalPolynomial, kernels
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -59,6 +61,21 @@ def test_batched_evaluation(benchmark: Any, pieces: int, what: str) -> None:
     name = "NumPy" if what == "max and argmax" else "scipy logsumexp (value)"
     benchmark.extra_info["ratio"] = ratio
     print(f"\n{what}, n={POINTS}, d={DIMENSION}, N={pieces}: {ratio:.1f} times as fast as {name}")
+
+
+def test_a_convolutional_network_against_onnxruntime(benchmark: Any) -> None:
+    path = ROOT / "examples/models/digits_conv.onnx"
+    circuit = tropixc.load(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(1).random((1000, 64)).astype(np.float32)
+    expected = session.run(None, {"pixels": images})[0]
+    points = images.astype(np.float64)
+    np.testing.assert_allclose(circuit(points), expected, rtol=1e-4, atol=1e-4)
+    reference = best_time(lambda: session.run(None, {"pixels": images}), 30)
+    benchmark.pedantic(lambda: circuit(points), rounds=30, warmup_rounds=2)
+    ratio = benchmark.stats.stats.min / reference
+    benchmark.extra_info["ratio"] = ratio
+    print(f"\nconvolutional network, n=1000: {ratio:.1f} times the time of onnxruntime in float32")
 
 
 MEMORY = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ import scipy.sparse as sp
 
 from tropix.arrays import FloatArray, IntArray, points_array
 from tropix.boxes import Box, BoxLike
+from tropix.circuits._evaluation import node_values, over_blocks, pull_back
 from tropix.circuits._matrices import dense
 from tropix.circuits._nodes import Affine, Gibbs, Input, LogSumExp, Matrix, Node, Pointwise, Product, Term
-from tropix.circuits._pointwise import FUNCTIONS
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from tropix.circuits._analysis import Curvature, CurvatureFlags, Exactness, Monotonicity
     from tropix.circuits._bounds import Deviation
     from tropix.circuits._intervals import Interval
-
-BLOCK_VALUES = 4_000_000
-"""Evaluation handles so many points at once that all node values together stay below this number of floats."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,8 +91,12 @@ class Circuit:
         """
         rows, single = points_array(points, self.input_size)
         result = np.empty((len(rows), self.output_size))
-        for block in self._blocks(len(rows)):
-            result[block] = self._finite(self.values(rows[block])[self.output])
+
+        def run(start: int, stop: int) -> None:
+            result[start:stop] = node_values(self.nodes, rows[start:stop], self.output)[self.output].T
+
+        over_blocks(self.nodes, len(rows), run)
+        self._finite(result)
         return result[0] if single else result
 
     @staticmethod
@@ -104,31 +105,9 @@ class Circuit:
             raise InvalidInput("values exceed the range of float64 at these points: rescale the model or the points")
         return values
 
-    def _blocks(self, count: int) -> Iterable[slice]:
-        step = max(1, BLOCK_VALUES // max(1, sum(node.size for node in self.nodes)))
-        return (slice(start, min(start + step, count)) for start in range(0, count, step))
-
     def values(self, points: FloatArray) -> list[FloatArray]:
         """The values (n, size) of every node at points (n, d); NaN or infinite where they overflow."""
-        from tropix.kernels import segment_gibbs, segment_log_sum_exp
-
-        values: list[FloatArray] = []
-        for node in self.nodes:
-            if isinstance(node, Input):
-                values.append(points)
-            elif isinstance(node, Affine):
-                values.append(_affine(node, values, len(points)))
-            elif isinstance(node, LogSumExp):
-                values.append(segment_log_sum_exp(values[node.source], node.segments, node.eps))
-            elif isinstance(node, Gibbs):
-                values.append(segment_gibbs(values[node.source], node.segments, node.eps))
-            elif isinstance(node, Product):
-                with np.errstate(over="ignore", invalid="ignore"):
-                    values.append(values[node.left] * values[node.right])
-            else:
-                with np.errstate(all="ignore"):
-                    values.append(FUNCTIONS[node.function].value(values[node.source]))
-        return values
+        return [columns.T for columns in node_values(self.nodes, points)]
 
     def exact(self, points: Rationals) -> Rationals:
         """Values F(x), (n, m), in rational arithmetic; every temperature must be 0, no node a `Gibbs` or `Pointwise`.
@@ -169,45 +148,17 @@ class Circuit:
         """
         rows, single = points_array(points, self.input_size)
         result = np.empty((len(rows), self.output_size, self.input_size))
-        for block in self._blocks(len(rows)):
-            values = self.values(rows[block])
+
+        def run(start: int, stop: int) -> None:
+            values = node_values(self.nodes, rows[start:stop])
             self._finite(values[self.output])
             for k in range(self.output_size):
                 seed = np.zeros_like(values[self.output])
-                seed[:, k] = 1.0
-                result[block, k] = self._pull_back(values, seed)
+                seed[k] = 1.0
+                result[start:stop, k] = pull_back(self.nodes, values, self.output, seed).T
+
+        over_blocks(self.nodes, len(rows), run)
         return result[0] if single else result
-
-    def _pull_back(self, values: list[FloatArray], seed: FloatArray) -> FloatArray:
-        from tropix.kernels import segment_gibbs
-
-        adjoints: list[FloatArray | None] = [None] * len(self.nodes)
-        adjoints[self.output] = seed
-
-        def push(source: int, amount: FloatArray) -> None:
-            held = adjoints[source]
-            adjoints[source] = amount if held is None else held + amount
-
-        for i in range(self.output, 0, -1):
-            node, adjoint = self.nodes[i], adjoints[i]
-            if adjoint is None or isinstance(node, Input):
-                continue
-            if isinstance(node, Affine):
-                for term in node.terms:
-                    push(term.source, np.asarray(adjoint @ term.matrix))
-            elif isinstance(node, LogSumExp):
-                weights = segment_gibbs(values[node.source], node.segments, node.eps)
-                push(node.source, np.repeat(adjoint, node.widths, axis=1) * weights)
-            elif isinstance(node, Gibbs):
-                push(node.source, _gibbs_adjoint(node, values[i], adjoint))
-            elif isinstance(node, Product):
-                push(node.left, adjoint * values[node.right])
-                push(node.right, adjoint * values[node.left])
-            else:
-                with np.errstate(all="ignore"):
-                    push(node.source, adjoint * FUNCTIONS[node.function].derivative(values[node.source]))
-        gradient = adjoints[0]
-        return np.zeros_like(values[0]) if gradient is None else gradient
 
     # -- the family in ε ----------------------------------------------------------------------------------------
 
@@ -399,24 +350,3 @@ class CircuitBuilder:
         place = {old: new for new, old in enumerate(sorted(needed))}
         nodes = tuple(self._nodes[old].reading(place) for old in place)
         return Circuit(nodes, place[output], tuple(self._names[old] for old in place))
-
-
-def _affine(node: Affine, values: list[FloatArray], count: int) -> FloatArray:
-    total = np.empty((count, node.size))
-    total[:] = node.bias
-    with np.errstate(over="ignore", invalid="ignore"):
-        for term in node.terms:
-            if isinstance(term.matrix, np.ndarray):
-                total += values[term.source] @ term.matrix.T
-            else:
-                total += (term.matrix @ values[term.source].T).T
-    return total
-
-
-def _gibbs_adjoint(node: Gibbs, weights: FloatArray, adjoint: FloatArray) -> FloatArray:
-    """(diag π − π πᵀ) adjoint / ε, segment by segment."""
-    if node.eps == 0.0:
-        return np.zeros_like(adjoint)
-    weighted = weights * adjoint
-    means = np.add.reduceat(weighted, node.segments[:-1], axis=1)
-    return np.asarray((weighted - weights * np.repeat(means, node.widths, axis=1)) / node.eps)

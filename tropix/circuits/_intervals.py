@@ -40,7 +40,9 @@ def interval_bounds(circuit: Circuit, box: Box) -> tuple[Interval, ...]:
             found.append(_affine(node, found))
         elif isinstance(node, LogSumExp):
             inner = found[node.source]
-            ends = [segment_log_sum_exp(end[None], node.segments, node.eps)[0] for end in (inner.lower, inner.upper)]
+            ends = [
+                segment_log_sum_exp(end[:, None], node.segments, node.eps)[:, 0] for end in (inner.lower, inner.upper)
+            ]
             found.append(Interval(*(_widen(ends[0], ends[1], _join_slack(node, inner)))))
         elif isinstance(node, Gibbs):
             found.append(_gibbs(node, found[node.source]))
@@ -89,7 +91,7 @@ def _gibbs(node: Gibbs, inner: Interval) -> Interval:
     if node.eps == 0.0 or not (np.isfinite(inner.lower).all() and np.isfinite(inner.upper).all()):
         alone = np.repeat(node.widths == 1, node.widths).astype(np.float64)
         return Interval(alone, np.ones(node.size))
-    totals = [segment_log_sum_exp(end[None], node.segments, node.eps)[0] for end in (inner.lower, inner.upper)]
+    totals = [segment_log_sum_exp(end[:, None], node.segments, node.eps)[:, 0] for end in (inner.lower, inner.upper)]
     low_total, high_total = (np.repeat(total, node.widths) for total in totals)
     slack = 16 * UNIT * (np.abs(inner.lower) + np.abs(inner.upper) + np.abs(low_total) + np.abs(high_total))
     slack = slack / node.eps + (np.repeat(node.widths, node.widths) + 4 * LIBRARY_ULPS) * UNIT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -45,6 +46,11 @@ class Term:
 
     source: int
     matrix: Matrix
+
+    @cached_property
+    def transposed(self) -> Matrix:
+        """Aᵀ, stored row by row: what reverse differentiation multiplies by."""
+        return self.matrix.T if isinstance(self.matrix, np.ndarray) else sp.csr_array(self.matrix.T)
 
 
 @dataclass(frozen=True, eq=False)

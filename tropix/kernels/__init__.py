@@ -4,6 +4,7 @@ Kernels check nothing: shapes, dtypes and finiteness are the callers' business. 
 They compile on first use and are cached on disk; rows are split over threads when the work is large.
 """
 
+from tropix.kernels._alignment import aligned_empty as aligned_empty
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._log_sum_exp import entropy as entropy
@@ -16,3 +17,6 @@ from tropix.kernels._segments import segment_gibbs as segment_gibbs
 from tropix.kernels._segments import segment_gibbs_numpy as segment_gibbs_numpy
 from tropix.kernels._segments import segment_log_sum_exp as segment_log_sum_exp
 from tropix.kernels._segments import segment_log_sum_exp_numpy as segment_log_sum_exp_numpy
+from tropix.kernels._sparse_affine import add_sparse_product as add_sparse_product
+from tropix.kernels._sparse_affine import add_sparse_product_numpy as add_sparse_product_numpy
+from tropix.kernels._threads import over_rows as over_rows

@@ -8,20 +8,23 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import real_array
-from tropix.circuits import Circuit, CircuitBuilder, uniform_segments
+from tropix.arrays import FloatArray, IntArray, real_array
+from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import InvalidInput
+from tropixc.frontends._activations import Activation, activate, group_size, plain
 
-Activation: TypeAlias = str | tuple[str, float] | tuple[str, int] | tuple[str, float, int] | None
-Layer: TypeAlias = tuple[npt.ArrayLike, npt.ArrayLike, Activation]
+Layer: TypeAlias = tuple[npt.ArrayLike, npt.ArrayLike | None, Activation]
 
 
 def from_arrays(layers: Sequence[Layer]) -> Circuit:
     """The circuit of layers ``(weights, bias, activation)``: z = weights·v + bias, then the activation.
 
-    weights (out, in), bias (out,). Activations: ``None``; ``"relu"``; ``("leaky_relu", slope)`` with 0 ≤ slope < 1;
-    ``("softplus", eps)``: ε log(1 + e^{z/ε}); ``("lse", eps, pieces)`` and ``("max", pieces)``: consecutive groups
-    of ``pieces`` rows are joined by ⊕_ε or max. Raises `InvalidInput` naming the layer.
+    weights (out, in), bias (out,) or ``None`` for zeros. Activations: ``None``; ``"relu"``; ``"abs"``;
+    ``("leaky_relu", slope)`` with 0 ≤ slope < 1; ``("softplus", eps)``: ε log(1 + e^{z/ε}); ``("lse", eps, pieces)``
+    and ``("max", pieces)``: consecutive groups of ``pieces`` rows are joined by ⊕_ε or max;
+    ``("softmax", eps, pieces)``: Gibbs weights within such groups, or ``"softmax"`` over all rows at ε = 1;
+    ``"sigmoid"`` and ``"tanh"``, affine images of Gibbs weights: σ(z) of (z, 0), tanh z = 2σ(2z) − 1. Under "lse" and
+    "max" a bias −∞ leaves its row out, as long as its group keeps another. Raises `InvalidInput` naming the layer.
 
     >>> circuit = from_arrays([([[1.0], [-1.0]], [0.0, 0.0], ("max", 2))])
     >>> circuit([[-3.0], [2.0]]).ravel()
@@ -35,8 +38,9 @@ def from_arrays(layers: Sequence[Layer]) -> Circuit:
         where = f"layer {number}"
         if not isinstance(layer, (tuple, list)) or len(layer) != 3:
             raise InvalidInput(f"{where} is no triple: expected (weights, bias, activation)")
-        weights = real_array(layer[0], f"{where}: weights", 2)
-        bias = real_array(layer[1], f"{where}: bias", 1)
+        activation = plain(layer[2], where)
+        pieces = group_size(activation)
+        weights, bias = _affine_part(layer, pieces is not None, where)
         if builder is None:
             builder = CircuitBuilder(weights.shape[1])
         if weights.shape != (len(bias), builder.size(position)):
@@ -44,37 +48,27 @@ def from_arrays(layers: Sequence[Layer]) -> Circuit:
                 f"{where}: weights have shape {weights.shape}, bias {bias.shape}: "
                 f"expected ({len(bias)}, {builder.size(position)}) after {builder.size(position)} values"
             )
-        position = builder.affine([(position, weights)], bias, where)
-        position = _activate(builder, position, layer[2], where)
+        present = np.isfinite(bias)
+        position = builder.affine([(position, weights[present])], bias[present], where)
+        segments = None if pieces is None else _segments(present, pieces, where)
+        position = activate(builder, position, activation, segments, where)
     assert builder is not None
     return builder.build(position)
 
 
-def _activate(builder: CircuitBuilder, source: int, activation: Activation, where: str) -> int:
-    if isinstance(activation, (tuple, list)):
-        activation = tuple(part.item() if isinstance(part, np.generic) else part for part in activation)  # type: ignore[assignment]
-    match activation:
-        case None:
-            return source
-        case "relu":
-            return builder.relu(source, f"{where}/relu")
-        case ("leaky_relu", float() | int() as slope) if 0 <= slope < 1:
-            return builder.pairs_with_zero(source, 0.0, float(slope), f"{where}/leaky_relu")
-        case ("softplus", float() | int() as eps) if eps > 0:
-            return builder.pairs_with_zero(source, float(eps), name=f"{where}/softplus")
-        case ("lse", float() | int() as eps, int() as pieces) if eps >= 0:
-            return _grouped(builder, source, float(eps), pieces, f"{where}/lse")
-        case ("max", int() as pieces):
-            return _grouped(builder, source, 0.0, pieces, f"{where}/max")
-    raise InvalidInput(
-        f"{where}: activation {activation!r}: expected None, 'relu', ('leaky_relu', slope in [0, 1)), "
-        "('softplus', eps > 0), ('lse', eps >= 0, pieces) or ('max', pieces)"
-    )
+def _affine_part(layer: Layer, grouped: bool, where: str) -> tuple[FloatArray, FloatArray]:
+    weights = real_array(layer[0], f"{where}: weights", 2)
+    if not weights.size:
+        raise InvalidInput(f"{where}: weights have shape {weights.shape}: expected at least one row and one column")
+    given = np.zeros(len(weights)) if layer[1] is None else layer[1]
+    return weights, real_array(given, f"{where}: bias", 1, minus_infinity=grouped)
 
 
-def _grouped(builder: CircuitBuilder, source: int, eps: float, pieces: int, where: str) -> int:
-    count = builder.size(source)
-    if pieces < 1 or count % pieces:
-        raise InvalidInput(f"{where}: {count} rows do not split into groups of {pieces}")
-    segments = uniform_segments(int(np.floor_divide(count, pieces)), pieces)
-    return builder.log_sum_exp(source, eps, segments, where)
+def _segments(present: np.ndarray, pieces: int, where: str) -> IntArray:
+    """Offsets of groups of ``pieces`` rows, counting only the rows that are present."""
+    if pieces < 1 or len(present) % pieces:
+        raise InvalidInput(f"{where}: {len(present)} rows do not split into groups of {pieces}")
+    counts = present.reshape(-1, pieces).sum(axis=1)
+    if not counts.all():
+        raise InvalidInput(f"{where}: group {int(np.argmin(counts))} has no finite bias: its value is -inf everywhere")
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

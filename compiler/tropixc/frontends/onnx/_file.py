@@ -57,7 +57,8 @@ def parse_model(path: Path, data: bytes) -> tuple[ModelProto, str]:
 
 def check_opset(path: Path, model: ModelProto) -> None:
     """Raise unless the default domain's opset lies in the supported range."""
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    # skl2onnx writes the same version twice
+    versions = list({entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")})
     newest = onnx.defs.onnx_opset_version()
     if len(versions) != 1:
         raise FormatError(f"{path}: the model imports {len(versions)} versions of the default operator set: expected 1")

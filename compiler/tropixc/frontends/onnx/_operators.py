@@ -7,6 +7,7 @@ from tropixc.frontends.onnx import (
     _indexing,
     _linear,
     _maxima,
+    _ml,
     _normalisation,
     _shapes,
 )
@@ -15,7 +16,7 @@ from tropixc.frontends.onnx._call import RULES
 __all__ = ["RULES", "SUPPORTED_OPERATORS", "operator_summaries", "operator_table"]
 
 SUPPORTED_OPERATORS: tuple[str, ...] = tuple(sorted({*RULES, "Constant"}))
-_MODULES = (_activations, _arithmetic, _convolutions, _indexing, _linear, _maxima, _normalisation, _shapes)
+_MODULES = (_activations, _arithmetic, _convolutions, _indexing, _linear, _maxima, _ml, _normalisation, _shapes)
 
 
 def operator_summaries() -> dict[str, str]:
