@@ -234,3 +234,38 @@ def test_passes_are_chosen_and_explained(tropix, models: Path) -> None:  # type:
     code, out, err = tropix("compile", model, "--passes", "nonsense")
     assert code == 2
     assert "known are fold-constants" in err
+
+
+def test_arrays_are_models_too(tropix, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "layer.npz"
+    np.savez(path, weights=[[1.0, 0.0], [-1.0, 2.0], [0.0, 0.0]], bias=[0.0, 0.5, -1.0], eps=0.25)
+    code, out, err = tropix("info", path)
+    assert (code, err) == (0, "")
+    assert "agrees with onnxruntime on 1000 points" in out
+    assert "LSE" in out
+    code, out, _ = tropix("compile", path)
+    assert code == 0
+    assert "f0 = max(x0, -x0 + 2*x1 + 0.5, -1)" in out
+    assert "agrees with onnxruntime" in out
+    assert tropix("export", path, "-o", tmp_path / "layer.onnx")[0] == 0
+    code, out, _ = tropix("compile", tmp_path / "layer.onnx")
+    assert "f0 = max(x0, -x0 + 2*x1 + 0.5, -1)" in out
+    code, _, err = tropix("info", path, "--graph-output", "y")
+    assert code == 2
+    assert "leave out --graph-output" in err
+
+
+def test_info_bounds_expressions_and_nodes(tropix, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "layer.json"
+    path.write_text(json.dumps({"weights": [[1.0], [-1.0]], "bias": [0.0, 0.5], "eps": 0}))
+    code, out, _ = tropix("info", path, "--box", "-1,2", "--expression", "--nodes")
+    assert code == 0
+    assert "f0 in [-1, 2] on the box" in out or "f0 in [-1.0, 2.0]" in out
+    assert "f0 = max(a0, a1)" in out
+    assert "a1 = -x0 + 0.5" in out
+    assert "LogSumExp" in out
+    report = json.loads(tropix("info", path, "--box", "-1,2", "--expression", "--json")[1])
+    assert report["bounds"][1] == [pytest.approx(2.0)]
+    assert report["expressions"][0].startswith("f0 = max(a0, a1)")
+    assert report["agreement"]["status"] == "holds"
+    assert [block["kind"] for block in report["blocks"]] == ["maxout"]

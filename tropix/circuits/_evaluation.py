@@ -74,14 +74,6 @@ def node_values(nodes: Sequence[Node], points: FloatArray, keep: int | None = No
     return values
 
 
-def _columns(points: FloatArray) -> FloatArray:
-    from tropix.kernels import aligned_empty
-
-    columns = aligned_empty(points.shape[1], len(points))
-    columns[:] = points.T
-    return columns
-
-
 def _value(node: Node, values: list[FloatArray], count: int) -> FloatArray:
     from tropix.kernels import segment_gibbs, segment_log_sum_exp
 

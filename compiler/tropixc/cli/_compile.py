@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tropix.boxes import Box
     from tropix.circuits import Circuit
     from tropixc.agreement import Agreement
-    from tropixc.frontends.onnx import ImportedModel
+    from tropixc.cli._models import LoadedModel
     from tropixc.lowerings import Artefact, PolynomialLowering
 
 SHOWN_CHARACTERS = 2000
@@ -68,7 +68,7 @@ def compile_command(
     """Compile a model at eps -> 0 to its exact tropical polynomials, and check them against onnxruntime."""
     from tropix.boxes import Box
     from tropixc.agreement import sample_points
-    from tropixc.frontends.onnx import import_onnx
+    from tropixc.cli._models import load_model
     from tropixc.lowerings import Artefact, write_all
     from tropixc.passes import explain as apply_passes
 
@@ -78,23 +78,23 @@ def compile_command(
         form = SUFFIXES.get(target.suffix)
         if form is None:
             raise InvalidInput(f"-o {target}: unknown suffix: use .json, .tex or .txt, or name a --format")
-    imported = import_onnx(model, graph_output)
-    domain = None if box is None else Box.parse(box, imported.circuit.input_size)
-    steps = apply_passes(imported.circuit, domain, chosen_passes(passes))
-    circuit = steps[-1].circuit if steps else imported.circuit
+    loaded = load_model(model, graph_output)
+    domain = None if box is None else Box.parse(box, loaded.circuit.input_size)
+    steps = apply_passes(loaded.circuit, domain, chosen_passes(passes))
+    circuit = steps[-1].circuit if steps else loaded.circuit
     if explain and not as_json:
         console(stderr=form is not None and target is None).print(explanation(steps))
     rows = None if data is None else read_points(data, circuit.input_size)
-    chosen = sample_points(circuit.input_size, domain, rows, points, seed, imported.input_type == "float32")
+    chosen = sample_points(circuit.input_size, domain, rows, points, seed, loaded.single)
     outputs = list(range(circuit.output_size)) if output is None else [output]
     lowerings = _lower(circuit, outputs, domain, time_limit)
     artefact = Artefact(
         tuple(lowering.polynomial for lowering in lowerings),
         tuple(outputs),
         domain,
-        _source(imported),
+        _source(loaded),
     )
-    agreement = _check(imported, circuit, artefact, chosen)
+    agreement = _check(loaded, circuit, artefact, chosen)
     picture = None if plot is None else _draw(artefact, plot.suffix[1:])
     violated = not isinstance(agreement, str) and not agreement.holds
     files: dict[Path, str | bytes] = {}
@@ -105,21 +105,21 @@ def compile_command(
     if not violated:
         write_all(files)
     if as_json:
-        report = _report(imported, lowerings, domain, agreement, None if violated else target)
+        report = _report(loaded, lowerings, domain, agreement, None if violated else target)
         typer.echo(json.dumps({**report, "passes": explained(steps)} if explain else report))
     elif form is not None and target is None:
         typer.echo(render(artefact, form))
         print(_line(agreement), file=sys.stderr)
     else:
-        _print(lowerings, agreement, None if violated else target, imported.notes)
+        _print(lowerings, agreement, None if violated else target, loaded.notes)
     if violated:
         print("tropix: nothing is written, because the check failed", file=sys.stderr)
         raise typer.Exit(1)
 
 
-def _source(imported: ImportedModel) -> dict[str, str]:
-    source = {"model": imported.path.name, "sha256": imported.sha256, "graph_output": imported.output_name}
-    return {**source, "notes": "\n".join(imported.notes)} if imported.notes else source
+def _source(loaded: LoadedModel) -> dict[str, str]:
+    source = {"model": loaded.path.name, "sha256": loaded.sha256, "graph_output": loaded.output_name}
+    return {**source, "notes": "\n".join(loaded.notes)} if loaded.notes else source
 
 
 def _lower(
@@ -142,12 +142,14 @@ def _lower(
     return lowerings
 
 
-def _check(imported: ImportedModel, circuit: Circuit, artefact: Artefact, points: FloatArray) -> Agreement | str:
+def _check(loaded: LoadedModel, circuit: Circuit, artefact: Artefact, points: FloatArray) -> Agreement | str:
     """The agreement, or why it could not be checked."""
     from tropixc.agreement import check_agreement
 
+    if loaded.runnable is None:
+        return "these arrays have no ONNX form that runs"
     try:
-        return check_agreement(imported, circuit, artefact.polynomials, artefact.outputs, points)
+        return check_agreement(loaded.runnable, circuit, artefact.polynomials, artefact.outputs, points)
     except TropixError as error:
         return str(error)
 
@@ -184,7 +186,7 @@ def _line(agreement: Agreement | str) -> str:
 
 
 def _report(
-    imported: ImportedModel,
+    loaded: LoadedModel,
     lowerings: list[PolynomialLowering],
     domain: Box | None,
     agreement: Agreement | str,
@@ -204,9 +206,9 @@ def _report(
         }
     ends = None if domain is None else [[str(v) for v in domain.lower], [str(v) for v in domain.upper]]
     return {
-        "model": str(imported.path),
-        "sha256": imported.sha256,
-        "notes": list(imported.notes),
+        "model": str(loaded.path),
+        "sha256": loaded.sha256,
+        "notes": list(loaded.notes),
         "file": None if target is None else str(target),
         "box": ends,
         "polynomials": [

@@ -16,7 +16,7 @@ from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, co
 if TYPE_CHECKING:
     from tropix.circuits import Circuit
     from tropixc.cli._execution import Comparison
-    from tropixc.frontends.onnx import ImportedModel
+    from tropixc.cli._models import LoadedModel
 
 SUFFIXES = (".onnx", ".py", ".txt")
 POINTS = 1000
@@ -45,7 +45,7 @@ def export_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write a model, or its tropical limit, as a simplified ONNX model, a NumPy function, or text."""
-    from tropixc.frontends.onnx import import_onnx
+    from tropixc.cli._models import load_model
     from tropixc.lowerings import write_all
     from tropixc.passes import optimize
 
@@ -55,22 +55,22 @@ def export_command(
         raise InvalidInput(f"-o {target} is the model itself: name another file")
     if dtype is not None and target.suffix != ".onnx":
         raise InvalidInput(f"--dtype {dtype} is for .onnx files: {target.suffix} files hold float64")
-    imported = import_onnx(model, graph_output)
-    circuit = optimize(imported.circuit)
+    loaded = load_model(model, graph_output)
+    circuit = optimize(loaded.circuit)
     if heat != 1.0:
         circuit = circuit.heat(heat)
     precision: Literal["float32", "float64"] = "float64"
     if target.suffix == ".onnx":
-        precision = dtype.value if dtype is not None else imported.input_type
+        precision = dtype.value if dtype is not None else "float32" if loaded.single else "float64"
     content, checked = _exported(circuit, target.suffix, precision)
     holds = checked is None or checked.holds
     if holds:
         write_all({target: content})
     line = "reads back as the same circuit" if checked is None else checked.line
     if as_json:
-        typer.echo(json.dumps(_report(imported, circuit, target if holds else None, heat, precision, checked)))
+        typer.echo(json.dumps(_report(loaded, circuit, target if holds else None, heat, precision, checked)))
     else:
-        _print(circuit, target if holds else None, line, imported.notes)
+        _print(circuit, target if holds else None, line, loaded.notes)
     if not holds:
         print("tropix: nothing is written, because the check failed", file=sys.stderr)
         raise typer.Exit(1)
@@ -98,7 +98,7 @@ def _exported(
 
 
 def _report(
-    imported: ImportedModel,
+    loaded: LoadedModel,
     circuit: Circuit,
     target: Path | None,
     heat: float,
@@ -117,9 +117,9 @@ def _report(
             "tolerance": checked.tolerance,
         }
     return {
-        "model": str(imported.path),
-        "sha256": imported.sha256,
-        "notes": list(imported.notes),
+        "model": str(loaded.path),
+        "sha256": loaded.sha256,
+        "notes": list(loaded.notes),
         "file": None if target is None else str(target),
         "heat": heat,
         "dtype": precision,

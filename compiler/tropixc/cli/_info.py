@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tropix.errors import TropixError
-from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console, load_model
+from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console
 
 if TYPE_CHECKING:
     from tropix.circuits import Circuit
     from tropixc.agreement import CircuitAgreement
-    from tropixc.cli._shared import LoadedModel
+    from tropixc.cli._models import LoadedModel
 
 SHOWN_EXPRESSION = 2000
 
@@ -36,6 +36,7 @@ def info_command(
 ) -> None:
     """Describe a model, block by block: exactness, Hamilton-Jacobi reading, temperature, Lipschitz constants."""
     from tropix.boxes import Box
+    from tropixc.cli._models import load_model
     from tropixc.passes import optimize
 
     loaded = load_model(model, graph_output)
@@ -94,15 +95,14 @@ def describe(loaded: LoadedModel, circuit: Circuit, norm: float) -> dict[str, An
 
 
 def _agreement(loaded: LoadedModel, points: int, seed: int) -> dict[str, Any]:
-    """The circuit against onnxruntime, where there is an ONNX model."""
+    """The circuit against onnxruntime."""
     from tropixc.agreement import check_circuit, sample_points
 
-    if loaded.imported is None:
-        return {"status": "unknown", "line": "agreement unknown: the model is given as arrays, so nothing else runs it"}
+    if loaded.runnable is None:
+        return {"status": "unknown", "line": "agreement unknown: these arrays have no ONNX form that runs"}
     try:
-        single = loaded.imported.input_type == "float32"
-        chosen = sample_points(loaded.circuit.input_size, None, None, points, seed, single)
-        found: CircuitAgreement = check_circuit(loaded.imported, chosen)
+        chosen = sample_points(loaded.circuit.input_size, None, None, points, seed, loaded.single)
+        found: CircuitAgreement = check_circuit(loaded.runnable, chosen)
     except TropixError as error:
         return {"status": "unknown", "line": f"agreement unknown: {error}"}
     return {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,52 +15,11 @@ from tropix.errors import FormatError, InvalidInput
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tropix.circuits import Circuit
-    from tropixc.frontends.onnx import ImportedModel
-
 MAX_DATA_BYTES = 1 << 30
 
-ModelArgument = Annotated[Path, typer.Argument(help="An ONNX model.", show_default=False)]
+ModelArgument = Annotated[Path, typer.Argument(help="A model: .onnx, or arrays in .npz or .json.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 GraphOutputOption = Annotated[str | None, typer.Option(help="Name of the graph output, where the model has several.")]
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A model of any format: its circuit before any pass, and what is known of where it comes from.
-
-    ``imported`` is None unless an ONNX model was read, which another runtime can execute.
-    """
-
-    path: Path
-    circuit: Circuit
-    sha256: str
-    input_name: str
-    output_name: str
-    input_shape: tuple[int, ...]
-    opset: int | None
-    notes: tuple[str, ...]
-    operators: Mapping[str, str]
-    imported: ImportedModel | None
-
-
-def load_model(path: Path, graph_output: str | None) -> LoadedModel:
-    """Read an ONNX model."""
-    from tropixc.frontends.onnx import import_onnx
-
-    model = import_onnx(path, graph_output)
-    return LoadedModel(
-        path=path,
-        circuit=model.circuit,
-        sha256=model.sha256,
-        input_name=model.input_name,
-        output_name=model.output_name,
-        input_shape=model.input_shape,
-        opset=model.opset,
-        notes=model.notes,
-        operators=model.operators,
-        imported=model,
-    )
 
 
 def console(*, stderr: bool = False) -> Console:
