@@ -50,6 +50,8 @@ DEFAULT_PASSES: tuple[str, ...] = (
     "settle-on-box",
     "raise-pairs",
     "fuse-affine",
+    "raise-pairs",
+    "fuse-affine",
     "merge-nested",
     "drop-dominated",
     "merge-common",
