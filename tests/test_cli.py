@@ -250,6 +250,14 @@ def test_arrays_are_models_too(tropix, tmp_path: Path) -> None:  # type: ignore[
     assert tropix("export", path, "-o", tmp_path / "layer.onnx")[0] == 0
     code, out, _ = tropix("compile", tmp_path / "layer.onnx")
     assert "f0 = max(x0, -x0 + 2*x1 + 0.5, -1)" in out
+    assert tropix("export", path, "-o", tmp_path / "layer.txt")[0] == 0
+    code, out, _ = tropix("info", tmp_path / "layer.txt")
+    assert code == 0
+    assert "agrees with onnxruntime on 1000 points" in out
+    (tmp_path / "layer.txt").write_text("tropix circuit 1\nnonsense\n")
+    code, _, err = tropix("info", tmp_path / "layer.txt")
+    assert code == 2
+    assert "layer.txt: line 2" in err
     code, _, err = tropix("info", path, "--graph-output", "y")
     assert code == 2
     assert "leave out --graph-output" in err

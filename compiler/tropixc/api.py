@@ -14,7 +14,7 @@ from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import TropicalPolynomial
 from tropixc.frontends import read_arrays
 from tropixc.frontends.onnx import ImportedModel, import_onnx
-from tropixc.lowerings import lower_to_polynomial, to_latex, to_sympy, to_text
+from tropixc.lowerings import lower_to_polynomial, read_circuit, to_latex, to_sympy, to_text
 from tropixc.passes import optimize
 
 Compiled: TypeAlias = Any
@@ -27,23 +27,26 @@ TARGETS: dict[str, Callable[[TropicalPolynomial], Compiled]] = {
     "text": to_text,
 }
 
-ARRAY_FILES = (".npz", ".json")
+PLAIN_FILES: dict[str, Callable[[Path], Circuit]] = {".npz": read_arrays, ".json": read_arrays, ".txt": read_circuit}
+"""Files that hold a circuit or its arrays, by suffix; all else is ONNX."""
 
 
 def load(path: str | Path, output: str | None = None) -> Circuit:
     """Read a model file into a circuit and simplify it exactly.
 
-    ``.npz`` and ``.json`` hold a network as arrays (see `read_arrays`), all else is ONNX; ``output`` names the graph
-    output where an ONNX model has several. The circuit is the real-valued function of the stored weights. Raises
-    `FormatError` for unsound files, `Unsupported` for what has no exact rule.
+    ``.npz`` and ``.json`` hold a network as arrays (see `read_arrays`), ``.txt`` a circuit as text (see
+    `circuit_to_text`), all else is ONNX; ``output`` names the graph output where an ONNX model has several. The circuit
+    is the real-valued function of the stored weights. Raises `FormatError` for unsound files, `Unsupported` for what
+    has no exact rule.
     """
     if not isinstance(path, (str, Path)):
         raise InvalidInput(f"path is a {type(path).__name__}: expected a file name")
-    if Path(path).suffix.lower() not in ARRAY_FILES:
+    read = PLAIN_FILES.get(Path(path).suffix.lower())
+    if read is None:
         return optimize(import_onnx(path, output).circuit)
     if output is not None:
-        raise InvalidInput(f"{path}: a network of arrays has one output, without a name: leave out {output!r}")
-    return optimize(read_arrays(path))
+        raise InvalidInput(f"{path}: this kind of file has one output, without a name: leave out {output!r}")
+    return optimize(read(Path(path)))
 
 
 def compile(

@@ -147,7 +147,7 @@ def _check(loaded: LoadedModel, circuit: Circuit, artefact: Artefact, points: Fl
     from tropixc.agreement import check_agreement
 
     if loaded.runnable is None:
-        return "these arrays have no ONNX form that runs"
+        return "this circuit has no ONNX form that runs"
     try:
         return check_agreement(loaded.runnable, circuit, artefact.polynomials, artefact.outputs, points)
     except TropixError as error:

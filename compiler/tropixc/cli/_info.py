@@ -99,7 +99,7 @@ def _agreement(loaded: LoadedModel, points: int, seed: int) -> dict[str, Any]:
     from tropixc.agreement import check_circuit, sample_points
 
     if loaded.runnable is None:
-        return {"status": "unknown", "line": "agreement unknown: these arrays have no ONNX form that runs"}
+        return {"status": "unknown", "line": "agreement unknown: this circuit has no ONNX form that runs"}
     try:
         chosen = sample_points(loaded.circuit.input_size, None, None, points, seed, loaded.single)
         found: CircuitAgreement = check_circuit(loaded.runnable, chosen)

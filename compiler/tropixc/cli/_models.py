@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class LoadedModel:
     """A model: its circuit before any pass, and what is known of where it comes from.
 
-    ``runnable`` is what onnxruntime executes for comparison: the ONNX model itself, or for arrays their circuit
-    exported to ONNX in double precision; None where that has no export.
+    ``runnable`` is what onnxruntime executes for comparison: the ONNX model itself, or for arrays
+    and circuits their export to ONNX in double precision; None where there is none.
     """
 
     path: Path
@@ -41,11 +41,12 @@ class LoadedModel:
 
 
 def load_model(path: Path, graph_output: str | None) -> LoadedModel:
-    """Read a model: arrays by their suffix, all else as ONNX."""
-    from tropixc.api import ARRAY_FILES
+    """Read a model: arrays and circuits by their suffix, all else as ONNX."""
+    from tropixc.api import PLAIN_FILES
 
-    if path.suffix.lower() in ARRAY_FILES:
-        return _arrays(path, graph_output)
+    read = PLAIN_FILES.get(path.suffix.lower())
+    if read is not None:
+        return _plain(path, read, graph_output)
     from tropixc.frontends.onnx import import_onnx
 
     model = import_onnx(path, graph_output)
@@ -63,14 +64,13 @@ def load_model(path: Path, graph_output: str | None) -> LoadedModel:
     )
 
 
-def _arrays(path: Path, graph_output: str | None) -> LoadedModel:
-    from tropixc.frontends import read_arrays
+def _plain(path: Path, read: Callable[[Path], Circuit], graph_output: str | None) -> LoadedModel:
     from tropixc.frontends.onnx import import_bytes
     from tropixc.lowerings import to_onnx
 
     if graph_output is not None:
-        raise InvalidInput(f"{path}: a network of arrays has one output, without a name: leave out --graph-output")
-    circuit = read_arrays(path)
+        raise InvalidInput(f"{path}: this kind of file has one output, without a name: leave out --graph-output")
+    circuit = read(path)
     try:
         runnable = import_bytes(to_onnx(circuit, dtype="float64").SerializeToString(), name=str(path))
     except TropixError:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 MAX_DATA_BYTES = 1 << 30
 
-ModelArgument = Annotated[Path, typer.Argument(help="A model: .onnx, or arrays in .npz or .json.", show_default=False)]
+ModelArgument = Annotated[
+    Path, typer.Argument(help="A model: .onnx, arrays in .npz or .json, or a circuit in .txt.", show_default=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 GraphOutputOption = Annotated[str | None, typer.Option(help="Name of the graph output, where the model has several.")]
 

@@ -4,6 +4,7 @@ from tropixc.lowerings._artefact import Artefact as Artefact
 from tropixc.lowerings._artefact import read_artefact as read_artefact
 from tropixc.lowerings._artefact import write_artefact as write_artefact
 from tropixc.lowerings._circuit_parser import circuit_from_text as circuit_from_text
+from tropixc.lowerings._circuit_parser import read_circuit as read_circuit
 from tropixc.lowerings._circuit_text import circuit_to_text as circuit_to_text
 from tropixc.lowerings._expression import Expression as Expression
 from tropixc.lowerings._expression import to_expression as to_expression

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import numpy as np
@@ -63,6 +64,22 @@ def circuit_from_text(text: str) -> Circuit:
     array([9.])
     """
     return _Parser(text).circuit()
+
+
+MAX_FILE_BYTES = 1 << 30
+
+
+def read_circuit(path: str | Path) -> Circuit:
+    """The circuit in a text file; see :func:`circuit_from_text`. Errors name the file."""
+    file = Path(path)
+    if not file.is_file():
+        raise FormatError(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise FormatError(f"{file}: larger than {MAX_FILE_BYTES} bytes")
+    try:
+        return circuit_from_text(file.read_text(encoding="utf-8"))
+    except (FormatError, UnicodeDecodeError) as error:
+        raise FormatError(f"{file}: {error}") from None
 
 
 class _Parser:
