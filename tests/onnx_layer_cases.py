@@ -287,6 +287,8 @@ PRODUCTS = {
          node("Softmax", "z", "a", axis=-1), node("MatMul", "a v")],
         {"wq": normal(4, 4), "wk": normal(4, 4), "wv": normal(4, 5), "root": 2.0}, (13, 20), ROWS,
     ),
+    "constant-mean": Case([node("Mean", "c d", "m"), node("Elu", "m", "e"), node("Add", "x e")],
+                          {"c": normal(4), "d": normal(1)}, (13,), only=np.float32),
     "mean": Case([node("Relu", "x", "r"), node("Mean", "x r x")], {}, (8, 13)),
 }  # fmt: skip
 CASES: dict[str, Case] = {**CONVOLUTIONS, **POOLING, **ACTIVATIONS, **INDEXING, **NORMALISATIONS, **PRODUCTS}

@@ -170,6 +170,10 @@ LAYERS: dict[str, Refusal] = {
         [MASKED, node("ReduceMax", "z axes")], {"m": np.full(4, -np.inf), **axes([1])}, "every entry"
     ),
     "plus-infinity": refusal(node("Sub", "x m"), INFINITE, "infinity"),
+    "constant-conv": refusal(
+        [node("Conv", "w w", "c"), node("ReduceSum", "c", "s", keepdims=0), node("Add", "x s")],
+        {"w": np.ones((1, 1, 3))}, "fold constants before export",
+    ),
     "mean-of-exponentials": refusal(
         [node("Exp", "x", "e"), node("ReduceMean", "e axes")], axes([1]), "the mean of exponentials"
     ),

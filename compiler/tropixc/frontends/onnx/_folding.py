@@ -14,17 +14,18 @@ from tropixc.frontends.onnx._file import MAX_ELEMENTS, describe
 from tropixc.frontends.onnx._values import Constant
 
 SAME_SIZE = {
-    "Cast", "Ceil", "Flatten", "Floor", "Identity", "LeakyRelu", "LogSoftmax", "ReduceL1", "ReduceL2",
-    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "Shape",
-    "Size", "Slice", "Softmax", "Split", "Squeeze", "Transpose", "Trilu", "Unsqueeze",
+    "ArgMax", "BatchNormalization", "Cast", "Ceil", "Flatten", "Floor", "Identity", "LeakyRelu", "LogSoftmax",
+    "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+    "Reshape", "Round", "Shape", "Size", "Slice", "Softmax", "Split", "Squeeze", "Transpose", "Trilu", "Unsqueeze",
 }  # fmt: skip
 """Operators whose results are together at most as large as their inputs."""
 ELEMENTWISE = {
-    "Abs", "Erf", "Exp", "Log", "Neg", "Not", "Reciprocal", "Relu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh",
+    "Abs", "Celu", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Log", "Mish", "Neg", "Not", "Reciprocal",
+    "Relu", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh",
 }  # fmt: skip
 BROADCASTING = {
-    "Add", "And", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mod",
-    "Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor",
+    "Add", "And", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min",
+    "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor",
 }  # fmt: skip
 ENTRYWISE = ELEMENTWISE | BROADCASTING | {"Cast", "Identity"}
 """Operators that treat the rows of a batch alike and apart."""

@@ -216,6 +216,11 @@ class _Importer:
         if len(constants) == len(inputs) and operator_name(node) in FOLDABLE:
             self._fold(node, constants)
             return
+        if inputs and len(constants) == len(inputs):
+            raise Unsupported(
+                f"{describe(node)} computes a constant, with an operator that is not evaluated here: "
+                "fold constants before export (for instance with onnxruntime's or the exporter's optimizer)"
+            )
         if operator_name(node) not in RULES:
             raise Unsupported(
                 f"{describe(node)} is supported for constants only. "
