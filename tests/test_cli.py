@@ -277,3 +277,7 @@ def test_info_bounds_expressions_and_nodes(tropix, tmp_path: Path) -> None:  # t
     assert report["expressions"][0].startswith("f0 = max(a0, a1)")
     assert report["agreement"]["status"] == "holds"
     assert [block["kind"] for block in report["blocks"]] == ["maxout"]
+    assert report["monotonicity"] == {"nondecreasing": [], "nonincreasing": []}
+    path.write_text(json.dumps({"weights": [[1.0, -1.0], [2.0, 0.0]], "eps": 0.5}))
+    out = tropix("info", path)[1]
+    assert "nondecreasing in x0; nonincreasing in x1" in out

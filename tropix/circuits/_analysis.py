@@ -114,7 +114,7 @@ def _reads(matrix: Matrix, sign: int, marked: BoolArray) -> BoolArray:
     return np.asarray((part > 0).sum(axis=1)).ravel() > 0
 
 
-MAX_DIRECTIONS = 50_000_000
+MAX_DIRECTIONS = 5_000_000
 """Nodes with more pairs of a component and an input have unknown monotonicity."""
 
 

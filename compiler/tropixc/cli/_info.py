@@ -69,6 +69,7 @@ def describe(loaded: LoadedModel, circuit: Circuit, norm: float) -> dict[str, An
         "output": {"name": loaded.output_name, "size": circuit.output_size},
         "exactness": circuit.exactness.value,
         "curvature": circuit.curvature().value,
+        "monotonicity": _directions(circuit),
         "temperatures": list(circuit.temperatures),
         "lipschitz": {"norm": "inf" if norm == float("inf") else norm, "bounds": _finite(circuit.lipschitz(norm))},
         "delta": _finite(circuit.deformation_bound()),
@@ -91,6 +92,17 @@ def describe(loaded: LoadedModel, circuit: Circuit, norm: float) -> dict[str, An
             {"position": i, **attributes, "sources": sorted(graph.predecessors(i))}
             for i, attributes in graph.nodes(data=True)
         ],
+    }
+
+
+def _directions(circuit: Circuit) -> dict[str, list[int]]:
+    """The inputs in which every output provably rises, or falls; those in both lists have no influence."""
+    import numpy as np
+
+    found = circuit.monotonicity()
+    return {
+        "nondecreasing": np.flatnonzero(found.nondecreasing.all(axis=0)).tolist(),
+        "nonincreasing": np.flatnonzero(found.nonincreasing.all(axis=0)).tolist(),
     }
 
 
@@ -140,6 +152,7 @@ def _print(report: dict[str, Any], nodes: bool) -> None:
         ("output", f"{report['output']['name']}: {report['output']['size']} values"),
         ("class", report["exactness"]),
         ("curvature", report["curvature"]),
+        ("monotonicity", _monotone(report["monotonicity"], report["input"]["size"])),
         ("temperatures", temperatures),
         (
             f"Lipschitz (l{norm:g})" if norm != "inf" else "Lipschitz (linf)",
@@ -165,6 +178,16 @@ def _print(report: dict[str, Any], nodes: bool) -> None:
         short = text if len(text) <= SHOWN_EXPRESSION else f"{text[:SHOWN_EXPRESSION]} … (--json prints all of it)"
         out.print(f"\n{short}", markup=False, soft_wrap=True)
     out.print(f"\n{report['agreement']['line']}", markup=False, soft_wrap=True)
+
+
+def _monotone(directions: dict[str, list[int]], size: int) -> str:
+    parts = []
+    for word in ("nondecreasing", "nonincreasing"):
+        held = directions[word]
+        if held:
+            names = ", ".join(f"x{i}" for i in held[:8]) + (", …" if len(held) > 8 else "")
+            parts.append(f"{word} in {names if len(held) < size else 'every input'}")
+    return "; ".join(parts) or "none proved"
 
 
 def _number(value: float | None, otherwise: str = "") -> str:
