@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tropix.circuits import Circuit as Circuit
     from tropix.polynomials import LogSumExp as LogSumExp
     from tropix.polynomials import TropicalPolynomial as TropicalPolynomial
+    from tropix.polynomials import TropicalRational as TropicalRational
+    from tropix.polynomials import equivalent as equivalent
 
 __version__ = "0.1.0"
 
@@ -26,6 +28,8 @@ _HOMES = {
     "Circuit": "tropix.circuits",
     "LogSumExp": "tropix.polynomials",
     "TropicalPolynomial": "tropix.polynomials",
+    "TropicalRational": "tropix.polynomials",
+    "equivalent": "tropix.polynomials",
 }
 _ROOMS = {"boxes", "circuits", "exact", "kernels", "polynomials", "semirings"}
 

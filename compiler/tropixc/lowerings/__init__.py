@@ -14,6 +14,8 @@ from tropixc.lowerings._onnx import to_onnx as to_onnx
 from tropixc.lowerings._onnx import write_onnx as write_onnx
 from tropixc.lowerings._polynomial import PolynomialLowering as PolynomialLowering
 from tropixc.lowerings._polynomial import lower_to_polynomial as lower_to_polynomial
+from tropixc.lowerings._rational import RationalLowering as RationalLowering
+from tropixc.lowerings._rational import lower_to_rational as lower_to_rational
 from tropixc.lowerings._sympy import to_sympy as to_sympy
 from tropixc.lowerings._text import to_latex as to_latex
 from tropixc.lowerings._text import to_text as to_text

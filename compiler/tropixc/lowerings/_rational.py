@@ -1,0 +1,201 @@
+"""Circuit → tropical rational function: the exact limit ε → 0 of any output, convex or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import scipy.sparse as sp
+
+from tropix.boxes import Box, BoxLike
+from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
+from tropix.errors import InvalidInput, Unsupported
+from tropix.exact import Rationals
+from tropix.polynomials import TropicalPolynomial, TropicalRational
+from tropixc.lowerings._affine_rows import AffineRows
+from tropixc.lowerings._polynomial import MAX_PRODUCT, Progress
+
+
+@dataclass(frozen=True, eq=False)
+class RationalLowering:
+    """One output of a circuit's tropical limit as a rational function on ``box`` (ℝ^d if None).
+
+    ``expanded`` counts the monomials formed on the way, ``atoms`` the distinct convex functions that the output is a
+    combination of, and ``cancelled`` those of them that earlier layers used and that dropped out of it.
+    """
+
+    circuit: Circuit
+    output: int
+    box: Box | None
+    function: TropicalRational
+    expanded: int
+    atoms: int
+    cancelled: int
+
+
+def lower_to_rational(
+    circuit: Circuit,
+    output: int,
+    box: BoxLike | None = None,
+    *,
+    progress: Progress | None = None,
+    time_limit: float | None = None,
+) -> RationalLowering:
+    """The tropical limit of one output as p ⊘ q, exact in every digit.
+
+    Every node is kept as an affine function plus a combination Σ c_k F_k of convex atoms, with rational c_k. Affine
+    nodes add combinations, so that what is common to both signs cancels; a maximum of combinations takes out
+    Σ_k min_j c_jk F_k and expands the rest, which is convex, into one new atom, pruned exactly. Atoms that differ by an
+    affine function and a positive factor are one. In the end the positive part is p and the negative part q.
+    Raises `Unsupported` for Gibbs, product and pointwise nodes, and if the expansion grows too large or takes longer
+    than ``time_limit`` seconds; the text says how far it got.
+    """
+    if not 0 <= output < circuit.output_size:
+        raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
+    for node, name in zip(circuit.nodes, circuit.names, strict=True):
+        if isinstance(node, Gibbs | Product | Pointwise):
+            raise Unsupported(
+                f"node {name!r} ({node.size} values) is a {type(node).__name__}: it has no tropical rational function. "
+                "Compile the logits in front of it."
+            )
+    domain = None if box is None else Box.of(box, circuit.input_size)
+    expansion = _Expansion(circuit, domain, progress, time_limit)
+    total = expansion.component(circuit.output, output)
+    function = expansion.function(total)
+    return RationalLowering(
+        circuit,
+        output,
+        domain,
+        function,
+        expansion.formed,
+        len(total.weights),
+        len(expansion.atoms) - len(total.weights),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Combination:
+    """An affine function (a row (1, d+1)) plus Σ weights[k]·atom_k."""
+
+    linear: Rationals
+    weights: dict[int, Fraction]
+
+
+class _Expansion:
+    """Components of nodes as combinations of atoms, computed once each."""
+
+    def __init__(self, circuit: Circuit, box: Box | None, progress: Progress | None, time_limit: float | None) -> None:
+        self.circuit = circuit
+        self.box = box
+        self.formed = 0
+        self.progress = progress
+        self.time_limit = time_limit
+        self.started = time.monotonic()
+        self.atoms: list[TropicalPolynomial] = []
+        self._known: dict[tuple[object, ...], int] = {}
+        self._components: dict[tuple[int, int], _Combination] = {}
+        self._rows = AffineRows(circuit)
+
+    def component(self, position: int, index: int) -> _Combination:
+        """The combination of v[index]."""
+        key = (position, index)
+        if key not in self._components:
+            self._components[key] = self._compute(position, index)
+        return self._components[key]
+
+    def function(self, combination: _Combination) -> TropicalRational:
+        """The combination as numerator and denominator."""
+        width = self.circuit.input_size
+        up = {k: weight for k, weight in combination.weights.items() if weight > 0}
+        down = {k: -weight for k, weight in combination.weights.items() if weight < 0}
+        numerator = self._product(combination.linear, up)
+        denominator = self._product(Rationals.of(np.zeros((1, width + 1))), down)
+        return TropicalRational(numerator.prune(self.box), denominator.prune(self.box))
+
+    def _compute(self, position: int, index: int) -> _Combination:
+        rows = self._rows.of(position)
+        if rows is not None:
+            return _Combination(rows[index : index + 1], {})
+        node = self.circuit.nodes[position]
+        if isinstance(node, Affine):
+            return self._sum(node, index)
+        assert isinstance(node, LogSumExp)
+        entries = range(int(node.segments[index]), int(node.segments[index + 1]))
+        return self._join([self.component(node.source, j) for j in entries])
+
+    def _sum(self, node: Affine, index: int) -> _Combination:
+        width = self.circuit.input_size
+        linear = Rationals.of(np.append(np.zeros(width), node.bias[index]))[None, :]
+        weights: dict[int, Fraction] = {}
+        for term in node.terms:
+            row = sp.csr_array(term.matrix[[index]])
+            for j, value in zip(row.indices.tolist(), row.data.tolist(), strict=True):
+                inner = self.component(term.source, j)
+                factor = Fraction(value)
+                linear = linear + inner.linear * Rationals.of(np.array([factor], dtype=object))
+                for k, weight in inner.weights.items():
+                    weights[k] = weights.get(k, Fraction(0)) + factor * weight
+        return _Combination(linear, {k: weight for k, weight in weights.items() if weight})
+
+    def _join(self, parts: Sequence[_Combination]) -> _Combination:
+        """The maximum of combinations: what all of them share, plus one atom."""
+        names = sorted({k for part in parts for k in part.weights})
+        common = {k: min(part.weights.get(k, Fraction(0)) for part in parts) for k in names}
+        pieces = []
+        for part in parts:
+            rest = {k: part.weights.get(k, Fraction(0)) - common[k] for k in names}
+            pieces.append(self._product(part.linear, {k: weight for k, weight in rest.items() if weight}))
+        self._count(sum(len(piece) for piece in pieces))
+        joined = self._prune(TropicalPolynomial.from_rationals(Rationals.concatenate([p.exact for p in pieces])))
+        weights = {k: weight for k, weight in common.items() if weight}
+        if len(joined) == 1:
+            return _Combination(joined.exact, weights)
+        atom, scale, shift = self._atom(joined)
+        weights[atom] = weights.get(atom, Fraction(0)) + scale
+        return _Combination(shift, {k: weight for k, weight in weights.items() if weight})
+
+    def _atom(self, polynomial: TropicalPolynomial) -> tuple[int, Fraction, Rationals]:
+        """The number of an atom F, a factor s > 0 and an affine function ℓ with polynomial = s·F + ℓ."""
+        rows = sorted(tuple(row) for row in polynomial.exact.fractions())
+        first = rows[0]
+        moved = [tuple(a - b for a, b in zip(row, first, strict=True)) for row in rows]
+        scale = abs(next(value for value in moved[1] if value))
+        key = tuple(tuple(value / scale for value in row) for row in moved)
+        if key not in self._known:
+            self._known[key] = len(self.atoms)
+            self.atoms.append(TropicalPolynomial.from_rationals(Rationals.of(np.array(key, dtype=object))))
+        return self._known[key], scale, Rationals.of(np.array([first], dtype=object))
+
+    def _product(self, linear: Rationals, weights: dict[int, Fraction]) -> TropicalPolynomial:
+        """Linear ⊗ ∏ atom_k^{weights_k}, pruned after every factor."""
+        total = TropicalPolynomial.from_rationals(linear)
+        for k in sorted(weights, key=lambda k: len(self.atoms[k])):
+            size = len(total) * len(self.atoms[k])
+            if size > MAX_PRODUCT:
+                raise Unsupported(
+                    f"the expansion needs a product of {len(total)} and {len(self.atoms[k])} monomials, more than "
+                    f"{MAX_PRODUCT}: compile on a smaller box, one output, or an earlier layer"
+                )
+            self._count(size)
+            product = total * self.atoms[k].scale(weights[k])
+            total = product if len(total) == 1 else self._prune(product)
+        return total
+
+    def _count(self, formed: int) -> None:
+        self.formed += formed
+        self._watch()
+        if self.progress is not None:
+            self.progress(self.formed)
+
+    def _watch(self, done: int = 0, total: int = 0) -> None:
+        if self.time_limit is not None and time.monotonic() - self.started > self.time_limit:
+            raise Unsupported(
+                f"the expansion reached its time limit of {self.time_limit:g} s after forming {self.formed} monomials "
+                f"and {len(self.atoms)} convex parts: compile on a smaller box, one output, or an earlier layer"
+            )
+
+    def _prune(self, polynomial: TropicalPolynomial) -> TropicalPolynomial:
+        return polynomial.prune(self.box, progress=self._watch)

@@ -1,0 +1,121 @@
+"""Tropical rational functions: differences of tropical polynomials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from tropix.arrays import FloatArray
+from tropix.boxes import BoxLike
+from tropix.errors import InvalidInput
+from tropix.exact import Rationals
+from tropix.polynomials._tropical import TropicalPolynomial
+
+if TYPE_CHECKING:
+    from tropix.polynomials._equivalence import Equivalence
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TropicalRational:
+    """f = p ⊘ q, that is f(x) = p(x) − q(x) with tropical polynomials p and q: a piecewise-linear function.
+
+    Every continuous piecewise-linear function with finitely many pieces is one, in many ways: adding the same
+    polynomial to both sides changes nothing. ``+``, ``*``, ``/`` and ``**`` are the tropical ⊕, ⊗, ⊘ and power; they
+    are exact and do not prune. Raises `InvalidInput` if the dimensions differ or a side has no monomials (−∞).
+    Source: Zhang, Naitzat, Lim, *Tropical geometry of deep neural networks* (2018).
+
+    >>> x = TropicalPolynomial([[1]], [0])
+    >>> zero = TropicalPolynomial.constant(0, 1)
+    >>> f = TropicalRational(x, zero) + TropicalRational(zero, x)  # max(x, -x)
+    >>> f([[-2], [3]])
+    array([2., 3.])
+    """
+
+    numerator: TropicalPolynomial
+    denominator: TropicalPolynomial
+
+    def __post_init__(self) -> None:
+        if self.numerator.dimension != self.denominator.dimension:
+            raise InvalidInput(
+                f"numerator in {self.numerator.dimension} variables, denominator in {self.denominator.dimension}"
+            )
+        if not len(self.numerator) or not len(self.denominator):
+            raise InvalidInput("a tropical rational function needs a monomial on each side: -inf has no reciprocal")
+
+    @classmethod
+    def of(cls, polynomial: TropicalPolynomial) -> TropicalRational:
+        """A polynomial as a rational function."""
+        return cls(polynomial, TropicalPolynomial.constant(0, polynomial.dimension))
+
+    @property
+    def dimension(self) -> int:
+        """Number of variables d."""
+        return self.numerator.dimension
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Numbers of monomials of numerator and denominator."""
+        return len(self.numerator), len(self.denominator)
+
+    def __repr__(self) -> str:
+        return f"<TropicalRational: {self.size[0]} over {self.size[1]} monomials in {self.dimension} variables>"
+
+    @overload
+    def __call__(self, points: npt.ArrayLike) -> FloatArray: ...
+    @overload
+    def __call__(self, points: Rationals) -> Rationals: ...
+    def __call__(self, points: npt.ArrayLike | Rationals) -> FloatArray | Rationals:
+        """Values at points (n, d) → (n,), or at one point; for `Rationals` exact."""
+        if isinstance(points, Rationals):
+            return self.numerator(points) - self.denominator(points)
+        return np.asarray(self.numerator(points) - self.denominator(points))
+
+    def __add__(self, other: TropicalRational) -> TropicalRational:
+        """F ⊕ g = max(f, g) = (p₁q₂ ⊕ p₂q₁) ⊘ q₁q₂."""
+        if not isinstance(other, TropicalRational):
+            return NotImplemented
+        if self.denominator == other.denominator:
+            return TropicalRational(self.numerator + other.numerator, self.denominator)
+        crossed = self.numerator * other.denominator + other.numerator * self.denominator
+        return TropicalRational(crossed, self.denominator * other.denominator)
+
+    def __mul__(self, other: TropicalRational) -> TropicalRational:
+        """F ⊗ g = f + g."""
+        if not isinstance(other, TropicalRational):
+            return NotImplemented
+        return TropicalRational(self.numerator * other.numerator, self.denominator * other.denominator)
+
+    def __truediv__(self, other: TropicalRational) -> TropicalRational:
+        """F ⊘ g = f − g."""
+        if not isinstance(other, TropicalRational):
+            return NotImplemented
+        return TropicalRational(self.numerator * other.denominator, self.denominator * other.numerator)
+
+    def __pow__(self, power: float | Fraction) -> TropicalRational:
+        """f^{⊗ c} = c·f for any real c; negative powers exchange the sides."""
+        if power < 0:
+            return TropicalRational(self.denominator ** (-power), self.numerator ** (-power))
+        return TropicalRational(self.numerator**power, self.denominator**power)
+
+    def substitute(self, matrix: npt.ArrayLike, offset: npt.ArrayLike) -> TropicalRational:
+        """The composition y ↦ f(M y + c), exactly; matrix M (d, m), offset c (d,)."""
+        return TropicalRational(self.numerator.substitute(matrix, offset), self.denominator.substitute(matrix, offset))
+
+    def simplify(self, box: BoxLike | None = None) -> TropicalRational:
+        """The same function on ℝ^d, or on a box: both sides pruned, a monomial in the denominator divided out."""
+        numerator, denominator = self.numerator.prune(box), self.denominator.prune(box)
+        if len(denominator) == 1:
+            rows = numerator.exact - denominator.exact
+            numerator = TropicalPolynomial.from_rationals(rows)
+            denominator = TropicalPolynomial.constant(0, self.dimension)
+        return TropicalRational(numerator, denominator)
+
+    def equivalent(self, other: TropicalRational, box: BoxLike | None = None) -> Equivalence:
+        """Whether both are the same function on ℝ^d or on a box; see `tropix.equivalent`."""
+        from tropix.polynomials._equivalence import equivalent
+
+        return equivalent(self, other, box)
