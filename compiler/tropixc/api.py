@@ -14,11 +14,11 @@ from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import TropicalPolynomial
 from tropixc.frontends import read_arrays
 from tropixc.frontends.onnx import ImportedModel, import_onnx
-from tropixc.lowerings import lower_to_polynomial, read_circuit, to_latex, to_sympy, to_text
+from tropixc.lowerings import lower_to_polynomial, lower_to_rational, read_circuit, to_latex, to_sympy, to_text
 from tropixc.passes import optimize
 
 Compiled: TypeAlias = Any
-"""A `TropicalPolynomial`, or for other targets a sympy expression or text."""
+"""A `TropicalPolynomial` or `TropicalRational`, or for other targets a sympy expression or text."""
 
 TARGETS: dict[str, Callable[[TropicalPolynomial], Compiled]] = {
     "polynomial": lambda polynomial: polynomial,
@@ -57,16 +57,17 @@ def compile(
     output: int | None = None,
     time_limit: float | None = None,
 ) -> Compiled | list[Compiled]:
-    """Compile a model or circuit at ε → 0 to its exact, irredundant tropical polynomial.
+    """Compile a model or circuit at ε → 0 to its exact, irredundant tropical polynomial or rational function.
 
     One result for ``output``, or where the model has one output; else a list, one an output. ``to`` is
-    ``"polynomial"``, or ``"sympy"``, ``"latex"``, ``"text"`` for the polynomial in that form (JSON: `Artefact`). On a
-    ``box`` (lower, upper) only monomials that are active there are kept, and the result is valid there.
-    Raises `Unsupported` for outputs that are not convex and for work beyond ``time_limit`` seconds an output,
-    `InvalidInput` for a wrong box, output or target.
+    ``"polynomial"`` for convex outputs, or ``"sympy"``, ``"latex"``, ``"text"`` for the polynomial in that form (JSON:
+    `Artefact`); ``"rational"`` is a `TropicalRational`, for any circuit of affine maps and maxima. On a ``box``
+    (lower, upper) only monomials that are active there are kept, and the result is valid there.
+    Raises `Unsupported` for outputs that are not convex (or with ``"rational"`` not piecewise linear) and for work
+    beyond ``time_limit`` seconds an output, `InvalidInput` for a wrong box, output or target.
     """
-    if to not in TARGETS:
-        raise Unsupported(f"target {to!r}: supported are {', '.join(map(repr, TARGETS))}")
+    if to not in TARGETS and to != "rational":
+        raise Unsupported(f"target {to!r}: supported are {', '.join(map(repr, [*TARGETS, 'rational']))}")
     if isinstance(model, Circuit):
         circuit = model
     elif isinstance(model, ImportedModel):
@@ -78,6 +79,10 @@ def compile(
     if output is not None and not isinstance(output, (int, np.integer)):
         raise InvalidInput(f"output is {output!r}: expected an index")
     outputs = range(circuit.output_size) if output is None else [int(output)]
+    if to == "rational":
+        simple = circuit if box is None else optimize(circuit, box)
+        functions = [lower_to_rational(simple, k, box, time_limit=time_limit).function for k in outputs]
+        return functions[0] if len(functions) == 1 else functions
     lowerings = [lower_to_polynomial(circuit, k, box, time_limit=time_limit) for k in outputs]
     results = [TARGETS[to](lowering.polynomial) for lowering in lowerings]
     return results[0] if len(results) == 1 else results
