@@ -28,8 +28,11 @@ class Interval:
     upper: FloatArray
 
 
-def interval_bounds(circuit: Circuit, box: Box) -> tuple[Interval, ...]:
-    """Bounds of each node over the box; every step is widened by a bound on its own rounding."""
+def interval_bounds(circuit: Circuit, box: Box, *, every_temperature: bool = False) -> tuple[Interval, ...]:
+    """Bounds of each node over the box; every step is widened by a bound on its own rounding.
+
+    With ``every_temperature`` they hold for ``circuit.heat(s)`` at every s ≥ 0: max ≤ ⊕_ε < ∞.
+    """
     from tropix.kernels import segment_log_sum_exp
 
     found: list[Interval] = []
@@ -40,10 +43,14 @@ def interval_bounds(circuit: Circuit, box: Box) -> tuple[Interval, ...]:
             found.append(_affine(node, found))
         elif isinstance(node, LogSumExp):
             inner = found[node.source]
+            if every_temperature and node.eps > 0.0:
+                found.append(_any_temperature(node, inner))
+                continue
             ends = [segment_log_sum_exp(end[None], node.segments, node.eps)[0] for end in (inner.lower, inner.upper)]
             found.append(Interval(*(_widen(ends[0], ends[1], _join_slack(node, inner)))))
         elif isinstance(node, Gibbs):
-            found.append(_gibbs(node, found[node.source]))
+            inner = _unbounded(node.segments[-1]) if every_temperature else found[node.source]
+            found.append(_gibbs(node, inner))
         elif isinstance(node, Product):
             found.append(_product(found[node.left], found[node.right]))
         else:
@@ -69,6 +76,15 @@ def _affine(node: Affine, found: list[Interval]) -> Interval:
         lower, upper = lower + part.lower, upper + part.upper
         size = size + np.maximum(np.abs(part.lower), np.abs(part.upper))
     return Interval(*_widen(lower, upper, size * ((len(node.terms) + 2) * 2 * UNIT)))
+
+
+def _any_temperature(node: LogSumExp, inner: Interval) -> Interval:
+    lower = np.maximum.reduceat(inner.lower, node.segments[:-1])
+    return Interval(lower, np.where(node.widths == 1, inner.upper[node.segments[:-1]], np.inf))
+
+
+def _unbounded(size: int) -> Interval:
+    return Interval(np.full(size, -np.inf), np.full(size, np.inf))
 
 
 def _join_slack(node: LogSumExp, inner: Interval) -> FloatArray:

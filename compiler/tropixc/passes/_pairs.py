@@ -11,7 +11,7 @@ from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, LogSumExp, Node, uniform_segments
 from tropixc.passes._exact import exact_rows
 from tropixc.passes._pass import rewrite
-from tropixc.passes._rows import Columns, as_affine, numbered, row_keys
+from tropixc.passes._rows import Columns, as_affine, numbered_rows
 
 LARGEST_ROW = 64
 """Rows that read more maxima than this are left alone."""
@@ -52,7 +52,8 @@ def component_uses(circuit: Circuit) -> list[IntArray]:
     for node in circuit.nodes:
         if isinstance(node, Affine):
             for term in node.terms:
-                counts[term.source] += (sp.csr_array(term.matrix) != 0).sum(axis=0)
+                columns = sp.csr_array(term.matrix).indices
+                counts[term.source] += np.bincount(columns, minlength=len(counts[term.source]))
         else:
             for source in node.sources:
                 counts[source] += 1
@@ -82,7 +83,7 @@ def _raised(builder: CircuitBuilder, node: Affine, read: dict[int, IntArray], na
     if not maxima:
         return None
     inner = [as_affine(builder, _source(builder, position)) for position in maxima]
-    columns = Columns(builder, [*node.sources, *(source for affine in inner for source in affine.sources)])
+    columns = Columns(builder, [node, *inner])
     whole = columns.rows(node)
     pairs = _pairs(builder, columns, maxima, inner, whole, read)
     if pairs is None:
@@ -144,17 +145,16 @@ def _grouped(
     stacked = sp.vstack([first, second], format="csr")
     middle, exact = exact_rows(sp.hstack([halves, halves], format="csr"), stacked)
     difference, also = exact_rows(sp.hstack([halves, -halves], format="csr"), stacked)
-    kept = np.flatnonzero(exact & also)
+    filled = np.diff(difference.indptr) > 0
+    lead = np.zeros(count)
+    lead[filled] = difference.data[difference.indptr[:-1][filled]]
+    size = np.ldexp(1.0, np.frexp(lead)[1] - 1)
+    normal, divided = exact_rows(sp.diags_array(np.where(lead < 0, -1.0, 1.0) / size, format="csr"), difference)
+    kept = np.flatnonzero(exact & also & divided)
     if not len(kept):
         return None
-    middle, difference = sp.csr_array(middle[kept]), sp.csr_array(difference[kept])
-    difference.sort_indices()
-    filled = np.diff(difference.indptr) > 0
-    lead = np.zeros(len(kept))
-    lead[filled] = difference.data[difference.indptr[:-1][filled]]
-    size = np.ldexp(1.0, np.frexp(lead)[1])
-    normal = sp.csr_array(sp.diags_array(np.where(lead < 0, -1.0, 1.0) / size) @ difference)
-    group = numbered(row_keys(normal))
+    middle, normal, size, filled = sp.csr_array(middle[kept]), sp.csr_array(normal[kept]), size[kept], filled[kept]
+    group = numbered_rows(normal)
     representatives = np.unique(group, return_index=True)[1]
     entries = (size[filled], (np.flatnonzero(filled), group[filled]))
     share = sp.csr_array(entries, shape=(len(kept), len(representatives)))
