@@ -178,12 +178,13 @@ class Lattice:
         return max(values) if self.kind == "max" else min(values)
 
 
-def random_lattice(rng: np.random.Generator, leaves: Sequence[tuple[float, ...]], depth: int) -> Lattice:
-    """A tree of the given depth; subtrees may be leaves early, leaves may repeat."""
+def random_lattice(rng: np.random.Generator, leaves: list[tuple[float, ...]], depth: int, *, repeat: bool) -> Lattice:
+    """A tree of the given depth, with leaves here and there before; ``repeat``: a leaf may occur more than once."""
     if depth == 0 or rng.random() < 0.1:
-        return Lattice("leaf", weights=leaves[int(rng.integers(len(leaves)))])
+        chosen = int(rng.integers(len(leaves)))
+        return Lattice("leaf", weights=leaves[chosen] if repeat else leaves.pop(chosen))
     kind = str(rng.choice(["max", "min"]))
-    return Lattice(kind, tuple(random_lattice(rng, leaves, depth - 1) for _ in range(2)))
+    return Lattice(kind, tuple(random_lattice(rng, leaves, depth - 1, repeat=repeat) for _ in range(2)))
 
 
 def random_leaves(rng: np.random.Generator, count: int, inputs: int) -> list[tuple[float, ...]]:
@@ -191,8 +192,8 @@ def random_leaves(rng: np.random.Generator, count: int, inputs: int) -> list[tup
     return [tuple(map(float, row)) for row in rng.normal(size=(count, inputs + 1)).astype(np.float32)]
 
 
-def as_network(rng: np.random.Generator, tree: Lattice, inputs: int) -> Circuit:
-    """The tree as a ReLU network, each maximum and minimum in one of two encodings; equal subtrees are shared."""
+def as_network(rng: np.random.Generator, trees: Sequence[Lattice], inputs: int) -> Circuit:
+    """The trees as one ReLU network, each node in one of two encodings; equal subtrees are shared."""
     builder = CircuitBuilder(inputs)
     done: dict[Lattice, int] = {}
 
@@ -201,12 +202,13 @@ def as_network(rng: np.random.Generator, tree: Lattice, inputs: int) -> Circuit:
             if node.kind == "leaf":
                 done[node] = builder.affine([(0, [list(node.weights[:-1])])], [node.weights[-1]])
             else:
-                done[node] = joined(
-                    builder, node.kind, *(built(child) for child in node.children), int(rng.integers(2))
-                )
+                a, b = (built(child) for child in node.children)
+                done[node] = joined(builder, node.kind, a, b, int(rng.integers(2)))
         return done[node]
 
-    return builder.build(built(tree))
+    tops = [built(tree) for tree in trees]
+    places = np.eye(len(tops))
+    return builder.build(builder.affine([(top, places[:, [k]]) for k, top in enumerate(tops)], np.zeros(len(tops))))
 
 
 def joined(builder: CircuitBuilder, kind: str, a: int, b: int, encoding: int) -> int:

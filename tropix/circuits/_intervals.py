@@ -63,19 +63,22 @@ def affine_interval(matrix: Matrix, inner: Interval) -> Interval:
     positive, negative = parts(matrix)
     lower = _times(positive, inner.lower) - _times(negative, inner.upper)
     upper = _times(positive, inner.upper) - _times(negative, inner.lower)
-    size = np.maximum(np.abs(inner.lower), np.abs(inner.upper))
-    magnitude = _times(positive, size) + _times(negative, size)
-    return Interval(*_widen(lower, upper, magnitude * ((2 * matrix.shape[1] + 4) * UNIT)))
+    ends = np.abs(inner.lower), np.abs(inner.upper)
+    unit = (2 * matrix.shape[1] + 4) * UNIT
+    below = _times(positive, ends[0]) + _times(negative, ends[1])
+    above = _times(positive, ends[1]) + _times(negative, ends[0])
+    return Interval(*_widen(lower, upper, below * unit, above * unit))
 
 
 def _affine(node: Affine, found: list[Interval]) -> Interval:
     lower, upper = node.bias.copy(), node.bias.copy()
-    size = np.abs(node.bias)
+    below = above = np.abs(node.bias)
     for term in node.terms:
         part = affine_interval(term.matrix, found[term.source])
         lower, upper = lower + part.lower, upper + part.upper
-        size = size + np.maximum(np.abs(part.lower), np.abs(part.upper))
-    return Interval(*_widen(lower, upper, size * ((len(node.terms) + 2) * 2 * UNIT)))
+        below, above = below + np.abs(part.lower), above + np.abs(part.upper)
+    unit = (len(node.terms) + 2) * 2 * UNIT
+    return Interval(*_widen(lower, upper, below * unit, above * unit))
 
 
 def _any_temperature(node: LogSumExp, inner: Interval) -> Interval:
@@ -139,9 +142,11 @@ def _pointwise(node: Pointwise, inner: Interval) -> Interval:
     return Interval(*_widen(lower, upper, slack))
 
 
-def _widen(lower: FloatArray, upper: FloatArray, slack: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _widen(
+    lower: FloatArray, upper: FloatArray, below: FloatArray, above: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     with np.errstate(invalid="ignore"):
-        low, high = lower - slack, upper + slack
+        low, high = lower - below, upper + (below if above is None else above)
     return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
 
 

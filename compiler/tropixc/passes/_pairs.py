@@ -89,7 +89,7 @@ def _raised(builder: CircuitBuilder, node: Affine, read: dict[int, IntArray], na
     if pairs is None:
         return None
     plan = _Plan.of(whole, pairs)
-    return None if plan is None else plan.build(builder, pairs.columns, name)
+    return None if plan is None else plan.build(builder, pairs.columns, read, name)
 
 
 def _has_pairs(node: Node) -> bool:
@@ -202,21 +202,26 @@ class _Plan:
             piece, exactly = exact_rows(ahead, sp.vstack([identity, pairs.direction], format="csr"))
             fine = fine & exactly
             both.append(piece)
-        raised = fine & ~affine & _smaller(whole, weights, candidates, both, pairs.cost)
+        more = np.diff(whole.indptr)[candidates] > 1  # a multiple of one maximum alone stays
+        raised = fine & ~affine & more & _smaller(whole, weights, candidates, both, pairs.cost)
         if not (affine.any() or raised.any()):
             return None
         rows = _replaced(whole, candidates[affine], sp.csr_array(remainder[affine]))
         return cls(rows, candidates[raised], sign[raised], both[0][raised], both[1][raised])
 
-    def build(self, builder: CircuitBuilder, columns: Columns, name: str) -> int:
-        """Append the new nodes."""
+    def build(self, builder: CircuitBuilder, columns: Columns, read: dict[int, IntArray], name: str) -> int:
+        """Append the new nodes; their pieces may in turn read pairs, once something in them has cancelled."""
         count = len(self.raised)
         if not count:
             return builder.add(columns.affine(self.rows), name)
         order = np.arange(2 * count).reshape(2, count).T.ravel()
         pieces = sp.csr_array(sp.vstack([self.upper, self.lower], format="csr")[order])
-        source = builder.add(columns.affine(pieces), f"{name}/pieces")
+        affine = columns.affine(pieces)
+        source = _raised(builder, affine, read, f"{name}/pieces")
+        if source is None:
+            source = builder.add(affine, f"{name}/pieces")
         joined = builder.log_sum_exp(source, 0.0, uniform_segments(count, 2), f"{name}/raised")
+        read[joined] = np.ones(count, dtype=np.int64)
         places = sp.csr_array((self.sign, (self.raised, np.arange(count))), shape=(self.rows.shape[0], count))
         left = columns.affine(_replaced(self.rows, self.raised, sp.csr_array((count, columns.count))))
         terms = [(term.source, term.matrix) for term in left.terms]
