@@ -85,3 +85,8 @@ def test_empty_rows_and_columns() -> None:
     assert product.shape == (3, 4)
     assert product.nnz == 0
     assert exact.all()
+
+
+def test_nothing_below_the_least_size_is_called_exact() -> None:
+    for value, expected in ((2.0**-900, True), (2.0**-901, False)):
+        assert exact_product(sp.csr_array([[1.0]]), sp.csr_array([[value]]))[1].tolist() == [expected]

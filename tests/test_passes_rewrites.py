@@ -73,11 +73,11 @@ def test_an_identity_that_two_read_leaves_its_source_shared() -> None:
 def test_weights_that_one_float_cannot_hold_together(step: object) -> None:
     """x·10¹⁶ + x and x·10¹⁶ differ, though their rounded weights do not."""
     builder = CircuitBuilder(1)
-    pieces = builder.affine([(0, [[1e16], [1e16], [0.0]]), (0, [[1.0], [0.0], [0.0]])], np.zeros(3))
+    pieces = builder.affine([(0, [[1e16], [1e16], [0.0]]), (0, [[0.0], [1.0], [0.0]])], np.zeros(3))
     first = builder.log_sum_exp(pieces, 0.0, one(3))
     halves = builder.affine([(pieces, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])], np.zeros(2))
     second = builder.log_sum_exp(halves, 0.0, uniform_segments(2, 1))
-    third = builder.affine([(first, [[1.0], [0.0]]), (second, [[0.0, 0.0], [1.0, -1.0]])], np.zeros(2))
+    third = builder.affine([(first, [[1.0], [0.0]]), (second, [[0.0, 0.0], [-1.0, 1.0]])], np.zeros(2))
     circuit = builder.build(third)
     after = step(circuit)  # type: ignore[operator]
     for x in (Fraction(3), Fraction(-5, 7)):
