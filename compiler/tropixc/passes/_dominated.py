@@ -15,7 +15,7 @@ from tropix.exact import Rationals
 from tropix.polynomials import TropicalPolynomial
 from tropixc.passes._common import piece_numbers
 from tropixc.passes._pass import rewrite
-from tropixc.passes._rows import Columns, numbered, row_keys
+from tropixc.passes._rows import Columns, numbered_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +56,23 @@ class DropDominated:
             return keep
         if not all(isinstance(builder.node(source), Input) for source in inner.sources):
             return keep
-        rows = Columns(builder, [0]).rows(inner).toarray()
+        rows = _exact_rows(inner, builder.size(0))
         result = keep.copy()
         for (start, stop), count in zip(pairwise(node.segments), kept, strict=True):
             chosen = start + np.flatnonzero(keep[start:stop])
             if count >= 3:
-                polynomial = TropicalPolynomial.from_rationals(Rationals.of(rows[chosen]))
+                polynomial = TropicalPolynomial.from_rationals(rows[chosen])
                 result[chosen] = False
                 result[chosen[list(polynomial.pruning(self.box).kept)]] = True
         return result
+
+
+def _exact_rows(node: Affine, inputs: int) -> Rationals:
+    """An affine function of the input alone as rows (weights, constant)."""
+    weights = Rationals.of(np.zeros((node.size, inputs)))
+    for term in node.terms:
+        weights = weights + Rationals.of(sp.csr_array(term.matrix).toarray())
+    return Rationals.concatenate([weights, Rationals.of(node.bias[:, None])], axis=1)
 
 
 def kept_pieces(builder: CircuitBuilder, node: LogSumExp, keep: BoolArray, name: str) -> int:
@@ -82,9 +90,8 @@ def _distinct(builder: CircuitBuilder, node: LogSumExp) -> BoolArray:
     inner = builder.node(node.source)
     segment = np.repeat(np.arange(node.size), node.widths)
     if isinstance(inner, Affine):
-        rows = Columns(builder, inner.sources).rows(inner)
-        rows = sp.csr_array(rows[:, : rows.shape[1] - 1])
-        linear, constant = numbered(row_keys(rows)), inner.bias
+        rows = Columns(builder, [inner]).rows(inner)
+        linear, constant = numbered_rows(sp.csr_array(rows[:, : rows.shape[1] - 1])), inner.bias
     else:
         linear, constant = np.arange(len(segment)), np.zeros(len(segment))
     order = np.lexsort((np.arange(len(segment)), -constant, linear, segment))

@@ -47,7 +47,7 @@ def _merged(builder: CircuitBuilder, node: LogSumExp, read: dict[int, IntArray],
     if not inner:
         return None
     below = {position: as_affine(builder, _source(builder, position)) for position in inner}
-    columns = Columns(builder, [*pieces.sources, *(s for affine in below.values() for s in affine.sources)])
+    columns = Columns(builder, [pieces, *below.values()])
     rows = columns.rows(pieces)
     chosen, place = _single(builder, columns, rows, inner, node.eps, read)
     while len(chosen):

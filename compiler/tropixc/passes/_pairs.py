@@ -11,7 +11,7 @@ from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, LogSumExp, Node, uniform_segments
 from tropixc.passes._exact import exact_rows
 from tropixc.passes._pass import rewrite
-from tropixc.passes._rows import Columns, as_affine, numbered, row_keys
+from tropixc.passes._rows import Columns, as_affine, numbered_rows
 
 LARGEST_ROW = 64
 """Rows that read more maxima than this are left alone."""
@@ -52,7 +52,8 @@ def component_uses(circuit: Circuit) -> list[IntArray]:
     for node in circuit.nodes:
         if isinstance(node, Affine):
             for term in node.terms:
-                counts[term.source] += (sp.csr_array(term.matrix) != 0).sum(axis=0)
+                columns = sp.csr_array(term.matrix).indices
+                counts[term.source] += np.bincount(columns, minlength=len(counts[term.source]))
         else:
             for source in node.sources:
                 counts[source] += 1
@@ -82,13 +83,13 @@ def _raised(builder: CircuitBuilder, node: Affine, read: dict[int, IntArray], na
     if not maxima:
         return None
     inner = [as_affine(builder, _source(builder, position)) for position in maxima]
-    columns = Columns(builder, [*node.sources, *(source for affine in inner for source in affine.sources)])
+    columns = Columns(builder, [node, *inner])
     whole = columns.rows(node)
     pairs = _pairs(builder, columns, maxima, inner, whole, read)
     if pairs is None:
         return None
     plan = _Plan.of(whole, pairs)
-    return None if plan is None else plan.build(builder, pairs.columns, name)
+    return None if plan is None else plan.build(builder, pairs.columns, read, name)
 
 
 def _has_pairs(node: Node) -> bool:
@@ -144,17 +145,16 @@ def _grouped(
     stacked = sp.vstack([first, second], format="csr")
     middle, exact = exact_rows(sp.hstack([halves, halves], format="csr"), stacked)
     difference, also = exact_rows(sp.hstack([halves, -halves], format="csr"), stacked)
-    kept = np.flatnonzero(exact & also)
+    filled = np.diff(difference.indptr) > 0
+    lead = np.zeros(count)
+    lead[filled] = difference.data[difference.indptr[:-1][filled]]
+    size = np.ldexp(1.0, np.frexp(lead)[1] - 1)
+    normal, divided = exact_rows(sp.diags_array(np.where(lead < 0, -1.0, 1.0) / size, format="csr"), difference)
+    kept = np.flatnonzero(exact & also & divided)
     if not len(kept):
         return None
-    middle, difference = sp.csr_array(middle[kept]), sp.csr_array(difference[kept])
-    difference.sort_indices()
-    filled = np.diff(difference.indptr) > 0
-    lead = np.zeros(len(kept))
-    lead[filled] = difference.data[difference.indptr[:-1][filled]]
-    size = np.ldexp(1.0, np.frexp(lead)[1])
-    normal = sp.csr_array(sp.diags_array(np.where(lead < 0, -1.0, 1.0) / size) @ difference)
-    group = numbered(row_keys(normal))
+    middle, normal, size, filled = sp.csr_array(middle[kept]), sp.csr_array(normal[kept]), size[kept], filled[kept]
+    group = numbered_rows(normal)
     representatives = np.unique(group, return_index=True)[1]
     entries = (size[filled], (np.flatnonzero(filled), group[filled]))
     share = sp.csr_array(entries, shape=(len(kept), len(representatives)))
@@ -202,21 +202,26 @@ class _Plan:
             piece, exactly = exact_rows(ahead, sp.vstack([identity, pairs.direction], format="csr"))
             fine = fine & exactly
             both.append(piece)
-        raised = fine & ~affine & _smaller(whole, weights, candidates, both, pairs.cost)
+        more = np.diff(whole.indptr)[candidates] > 1  # a multiple of one maximum alone stays
+        raised = fine & ~affine & more & _smaller(whole, weights, candidates, both, pairs.cost)
         if not (affine.any() or raised.any()):
             return None
         rows = _replaced(whole, candidates[affine], sp.csr_array(remainder[affine]))
         return cls(rows, candidates[raised], sign[raised], both[0][raised], both[1][raised])
 
-    def build(self, builder: CircuitBuilder, columns: Columns, name: str) -> int:
-        """Append the new nodes."""
+    def build(self, builder: CircuitBuilder, columns: Columns, read: dict[int, IntArray], name: str) -> int:
+        """Append the new nodes; their pieces may in turn read pairs, once something in them has cancelled."""
         count = len(self.raised)
         if not count:
             return builder.add(columns.affine(self.rows), name)
         order = np.arange(2 * count).reshape(2, count).T.ravel()
         pieces = sp.csr_array(sp.vstack([self.upper, self.lower], format="csr")[order])
-        source = builder.add(columns.affine(pieces), f"{name}/pieces")
+        affine = columns.affine(pieces)
+        source = _raised(builder, affine, read, f"{name}/pieces")
+        if source is None:
+            source = builder.add(affine, f"{name}/pieces")
         joined = builder.log_sum_exp(source, 0.0, uniform_segments(count, 2), f"{name}/raised")
+        read[joined] = np.ones(count, dtype=np.int64)
         places = sp.csr_array((self.sign, (self.raised, np.arange(count))), shape=(self.rows.shape[0], count))
         left = columns.affine(_replaced(self.rows, self.raised, sp.csr_array((count, columns.count))))
         terms = [(term.source, term.matrix) for term in left.terms]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import scipy.sparse as sp
-
 from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp
 from tropix.errors import InvalidInput
@@ -18,6 +16,7 @@ from tropixc.passes._inferred import InferTemperatures
 from tropixc.passes._nested import MergeNested
 from tropixc.passes._pairs import RaisePairs
 from tropixc.passes._pass import Pass
+from tropixc.passes._rows import nonzeros
 from tropixc.passes._settle import SettleOnBox
 from tropixc.passes._shifts import PullShifts
 from tropixc.passes._temperatures import AbsorbScales
@@ -77,7 +76,7 @@ class Size:
         """Count."""
         pieces = sum(int(n.segments[-1]) for n in circuit.nodes if isinstance(n, LogSumExp | Gibbs))
         affine = [node for node in circuit.nodes if isinstance(node, Affine)]
-        weights = sum(int(sp.csr_array(term.matrix).nnz) for node in affine for term in node.terms)
+        weights = sum(nonzeros(term.matrix) for node in affine for term in node.terms)
         return cls(len(circuit.nodes), pieces, weights)
 
 
