@@ -105,7 +105,7 @@ class FuseAffine:
 
 
 def scaling(node: Affine) -> float | None:
-    """C ≠ 1 if the node selects entries and multiplies all of them by c; None otherwise."""
+    """The number c ≠ 1 by which a node multiplies the entries it selects; None for other nodes."""
     if len(node.terms) != 1 or node.bias.any():
         return None
     matrix = sp.csr_array(node.terms[0].matrix)

@@ -49,8 +49,6 @@ DEFAULT_PASSES: tuple[str, ...] = (
     "settle-on-box",
     "raise-pairs",
     "fuse-affine",
-    "raise-pairs",
-    "fuse-affine",
     "merge-nested",
     "drop-dominated",
     "merge-common",
