@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from tropix.arrays import IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, Gibbs, LogSumExp, Matrix, Node, Pointwise, Product
-from tropixc.passes._pass import rewrite
+from tropixc.passes._pass import heavy, rewrite
 from tropixc.passes._rows import Columns, nonzeros, numbered, numbered_rows
 
 
@@ -30,7 +30,8 @@ class MergeCommon:
             for other, position in alike:
                 if _same_numbers(node, other):
                     return position
-            smaller = _without_repeats(builder, node, circuit.names[old]) if isinstance(node, LogSumExp) else None
+            light = isinstance(node, LogSumExp) and not heavy(builder.node(node.source))
+            smaller = _without_repeats(builder, node, circuit.names[old]) if light else None
             alike.append((node, builder.add(node, circuit.names[old]) if smaller is None else smaller))
             return alike[-1][1]
 

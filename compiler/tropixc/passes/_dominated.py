@@ -14,7 +14,7 @@ from tropix.circuits import Affine, Circuit, CircuitBuilder, Input, LogSumExp, N
 from tropix.exact import Rationals
 from tropix.polynomials import TropicalPolynomial
 from tropixc.passes._common import piece_numbers
-from tropixc.passes._pass import rewrite
+from tropixc.passes._pass import heavy, rewrite
 from tropixc.passes._rows import Columns, numbered_rows
 
 
@@ -36,7 +36,8 @@ class DropDominated:
         """Apply the pass."""
 
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
-            if not isinstance(node, LogSumExp) or node.eps > 0.0 or not (node.widths > 1).any():
+            certain = not isinstance(node, LogSumExp) or node.eps > 0.0 or not (node.widths > 1).any()
+            if certain or heavy(builder.node(node.source)):
                 return builder.add(node, circuit.names[old])
             keep = _distinct(builder, node)
             keep = _absorbed(builder, node, keep)

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from tropix.arrays import FloatArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, Matrix, Node, Term
 from tropixc.passes._exact import exact_product
-from tropixc.passes._pass import rewrite, use_counts
+from tropixc.passes._pass import heavy, rewrite, use_counts
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FuseAffine:
         return best
 
     def _absorbable(self, source: Node, shared: bool) -> bool:
-        if not isinstance(source, Affine) or (self.keep_scales and scaling(source) is not None):
+        if not isinstance(source, Affine) or heavy(source) or (self.keep_scales and scaling(source) is not None):
             return False
         if self.keep_sums and len(source.terms) > 1:
             return False

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, LogSumExp, Node, uniform_segments
 from tropixc.passes._exact import exact_rows
-from tropixc.passes._pass import rewrite
+from tropixc.passes._pass import heavy, rewrite
 from tropixc.passes._rows import Columns, as_affine, numbered_rows
 
 LARGEST_ROW = 64
@@ -79,7 +79,7 @@ class _Pairs:
 
 def _raised(builder: CircuitBuilder, node: Affine, read: dict[int, IntArray], name: str) -> int | None:
     """The position of the node with some of its rows raised; None if there is none."""
-    maxima = [s for s in dict.fromkeys(node.sources) if _has_pairs(builder.node(s))]
+    maxima = [s for s in dict.fromkeys(node.sources) if _has_pairs(builder, s)]
     if not maxima:
         return None
     inner = [as_affine(builder, _source(builder, position)) for position in maxima]
@@ -92,8 +92,11 @@ def _raised(builder: CircuitBuilder, node: Affine, read: dict[int, IntArray], na
     return None if plan is None else plan.build(builder, pairs.columns, read, name)
 
 
-def _has_pairs(node: Node) -> bool:
-    return isinstance(node, LogSumExp) and node.eps == 0.0 and bool((node.widths == 2).any())
+def _has_pairs(builder: CircuitBuilder, position: int) -> bool:
+    node = builder.node(position)
+    if not isinstance(node, LogSumExp) or node.eps > 0.0 or heavy(builder.node(node.source)):
+        return False
+    return bool((node.widths == 2).any())
 
 
 def _source(builder: CircuitBuilder, position: int) -> int:

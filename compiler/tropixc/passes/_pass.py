@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from tropix.circuits import Circuit, CircuitBuilder, Input, Node
+import numpy as np
+
+from tropix.circuits import Affine, Circuit, CircuitBuilder, Gibbs, Input, LogSumExp, Node
 
 Rewrite = Callable[[CircuitBuilder, int, Node], int]
+
+HEAVY_WEIGHTS = 3_000_000
+HEAVY_PIECES = 1_000_000
+"""Nodes with more weights or components than this stay as they are: passes need several times their memory."""
 
 
 class Pass(Protocol):
@@ -19,13 +25,25 @@ class Pass(Protocol):
 
 
 def rewrite(circuit: Circuit, rule: Rewrite) -> Circuit:
-    """Rebuild a circuit: ``rule(builder, old position, node with renamed sources)`` returns the new position."""
+    """Rebuild a circuit: ``rule(builder, old position, node with renamed sources)`` returns the new position.
+
+    Heavy nodes are copied without asking the rule.
+    """
     builder = CircuitBuilder(circuit.input_size, circuit.names[0])
     place: dict[int, int] = {0: 0}
     for i, node in enumerate(circuit.nodes):
         if not isinstance(node, Input):
-            place[i] = rule(builder, i, node.reading(place))
+            read = node.reading(place)
+            place[i] = builder.add(read, circuit.names[i]) if heavy(read) else rule(builder, i, read)
     return builder.build(place[circuit.output])
+
+
+def heavy(node: Node) -> bool:
+    """Whether a node is too large for passes that build new matrices from its own."""
+    if isinstance(node, Affine):
+        weights = sum(t.matrix.size if isinstance(t.matrix, np.ndarray) else t.matrix.nnz for t in node.terms)
+        return weights > HEAVY_WEIGHTS or node.size > HEAVY_PIECES
+    return isinstance(node, LogSumExp | Gibbs) and int(node.segments[-1]) > HEAVY_PIECES
 
 
 def use_counts(circuit: Circuit) -> list[int]:

@@ -19,7 +19,17 @@ from tropixc.frontends.onnx._file import describe, opset, parse_model, read_byte
 from tropixc.frontends.onnx._folding import ENTRYWISE, FOLDABLE, fold
 from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS
 from tropixc.frontends.onnx._shapes import BATCH
-from tropixc.frontends.onnx._values import Constant, Label, Tensor, Value, check_size, contiguous, ordinary, whole
+from tropixc.frontends.onnx._values import (
+    MAX_TENSOR,
+    Constant,
+    Label,
+    Tensor,
+    Value,
+    check_size,
+    contiguous,
+    ordinary,
+    whole,
+)
 
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}
 """The supported precisions of a model's input and their unit roundoff."""
@@ -238,7 +248,7 @@ class _Importer:
             if isinstance(value, np.ndarray):
                 self.sized_by_batch.add(name)
             else:
-                check_size(math.prod(value.shape), describe(node))
+                check_size(math.prod(value.shape), describe(node), MAX_TENSOR)
             self.values[name] = value
 
     def _fold(self, node: NodeProto, inputs: list[Constant | None]) -> None:
@@ -295,5 +305,5 @@ def _input_shape(info: ValueInfoProto) -> tuple[tuple[int, ...], int | None]:
     if batched and dims[0] not in (None, 1):
         raise Unsupported(f"input {info.name!r} has a fixed batch of {dims[0]}: export with a symbolic batch or 1")
     shape = tuple(size for size in rest if size is not None)
-    check_size(math.prod(shape), f"input {info.name!r}")
+    check_size(math.prod(shape), f"input {info.name!r}", MAX_TENSOR)
     return shape, (dims[0] if batched else 0)

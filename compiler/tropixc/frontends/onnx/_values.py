@@ -14,8 +14,10 @@ from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.circuits import CircuitBuilder, FunctionName, Gibbs, Matrix, Pointwise, Product, uniform_segments
 from tropix.errors import FormatError, Unsupported
 
-MAX_COMPUTED = 20_000_000
-"""Largest number of entries of a computed tensor, or of a sparse matrix that a rule builds."""
+MAX_COMPUTED = 10_000_000
+"""Largest number of entries of a sparse matrix that a rule builds."""
+MAX_TENSOR = 2_000_000
+"""Largest number of entries of a computed tensor, for one point."""
 
 Constant: TypeAlias = npt.NDArray[Any]
 
@@ -112,10 +114,10 @@ def whole(builder: CircuitBuilder, position: int, shape: tuple[int, ...]) -> Ten
     return Tensor(position, np.arange(builder.size(position), dtype=np.int64).reshape(shape))
 
 
-def check_size(count: int, what: str) -> None:
+def check_size(count: int, what: str, limit: int = MAX_COMPUTED) -> None:
     """Refuse tensors and matrices too large to index, before they are allocated."""
-    if count > MAX_COMPUTED:
-        raise FormatError(f"{what} computes {count} numbers for one point, more than {MAX_COMPUTED}")
+    if count > limit:
+        raise FormatError(f"{what} computes {count} numbers for one point, more than {limit}")
 
 
 def rows_matrix(rows: IntArray, columns: IntArray, data: FloatArray, shape: tuple[int, int]) -> sp.csr_array:
