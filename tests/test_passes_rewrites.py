@@ -123,6 +123,27 @@ def test_pairs_that_stay(weights: list[float], factor: float, own: list[float]) 
         assert exactly(optimize(circuit), point) == exactly(circuit, point)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "factors", "own"),
+    [
+        ([[2.0**600, 2.0**-600, 1.0], [0.0, 0.0, 1.0]], [1.0], [0.0, 0.0, -1.0]),
+        ([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]] * 2, [1.0, 2.0**-60], [0.0, 0.0, 0.0]),
+        ([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], [1.0], [2.0**60, 0.0, 0.0]),
+    ],
+    ids=["the direction underflows", "the weights add up inexactly", "the new pieces are rounded"],
+)
+def test_maxima_that_cannot_be_raised_exactly(
+    pieces: list[list[float]], factors: list[float], own: list[float]
+) -> None:
+    builder = CircuitBuilder(3)
+    pairs = builder.affine([(0, pieces)], np.zeros(len(pieces)))
+    joined = builder.log_sum_exp(pairs, 0.0, uniform_segments(len(factors), 2))
+    circuit = builder.build(builder.affine([(0, [own]), (joined, [factors])], [0.0]))
+    after = RaisePairs()(circuit)
+    for point in ([1, 0, 0], [-1, 3, 0], [0, 2**700, 1], [3, 0, 5]):
+        assert exactly(after, [Fraction(v) for v in point]) == exactly(circuit, [Fraction(v) for v in point])
+
+
 def test_pairs_of_positive_temperature_stay() -> None:
     builder = CircuitBuilder(1)
     soft = builder.pairs_with_zero(builder.affine([(0, [[1.0], [-1.0]])], np.zeros(2)), 0.5)
@@ -368,6 +389,14 @@ def test_factors_of_softmax_weights(matrix: list[list[float]], bias: float, eps:
     points = np.random.default_rng(0).normal(size=(5, 2))
     for scale in (1.0, 0.25, 0.0):
         np.testing.assert_allclose(after.heat(scale)(points), circuit.heat(scale)(points), rtol=1e-13)
+
+
+def test_a_scaled_log_sum_exp_that_another_reads_keeps_its_temperature() -> None:
+    builder = CircuitBuilder(2)
+    joined = builder.log_sum_exp(0, 1.0, one(2))
+    twice = builder.affine([(joined, [[2.0]])], [0.0])
+    circuit = builder.build(builder.add(Product(joined, twice, 1)))
+    assert optimize(circuit).temperatures == (1.0,)
 
 
 # -- the pipeline --
