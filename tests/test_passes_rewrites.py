@@ -129,8 +129,14 @@ def test_pairs_that_stay(weights: list[float], factor: float, own: list[float]) 
         ([[2.0**600, 2.0**-600, 1.0], [0.0, 0.0, 1.0]], [1.0], [0.0, 0.0, -1.0]),
         ([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]] * 2, [1.0, 2.0**-60], [0.0, 0.0, 0.0]),
         ([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], [1.0], [2.0**60, 0.0, 0.0]),
+        ([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [1.0, -1.0], [2.0**60, 0.0, 0.0]),
     ],
-    ids=["the direction underflows", "the weights add up inexactly", "the new pieces are rounded"],
+    ids=[
+        "the direction underflows",
+        "the weights add up inexactly",
+        "the new pieces are rounded",
+        "what is left is rounded",
+    ],
 )
 def test_maxima_that_cannot_be_raised_exactly(
     pieces: list[list[float]], factors: list[float], own: list[float]
