@@ -57,11 +57,10 @@ def test_weights_of_full_precision_are_selected_and_scaled() -> None:
     assert fused.nodes[1].terms[0].matrix.tolist() == [(-0.5 * weights[1]).tolist(), weights[0].tolist()]  # type: ignore[union-attr]
 
 
-def test_an_identity_that_two_read_leaves_its_source_shared() -> None:
+def test_a_source_that_two_read_is_not_computed_twice() -> None:
     builder = CircuitBuilder(2)
     source = builder.affine([(0, [[1.0, 3.0], [3.0, 5.0]])], np.zeros(2))
-    same = builder.affine([(source, np.eye(2))], np.zeros(2))
-    ends = [builder.affine([(same, [[1.0, k], [k, 3.0]])], np.zeros(2)) for k in (3.0, 5.0)]
+    ends = [builder.affine([(source, [[1.0, k], [k, 3.0]])], np.zeros(2)) for k in (3.0, 5.0)]
     fused = FuseAffine()(builder.build(builder.add(Product(*ends, 2))))
     assert kinds(fused) == ["Input", "Affine", "Affine", "Affine", "Product"]
 
@@ -122,6 +121,33 @@ def test_pairs_that_stay(weights: list[float], factor: float, own: list[float]) 
     assert kinds(after) == kinds(circuit)
     for point in ([Fraction(1), Fraction(2)], [Fraction(-1), Fraction(2**700)]):
         assert exactly(optimize(circuit), point) == exactly(circuit, point)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "factors", "own"),
+    [
+        ([[2.0**600, 2.0**-600, 1.0], [0.0, 0.0, 1.0]], [1.0], [0.0, 0.0, -1.0]),
+        ([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]] * 2, [1.0, 2.0**-60], [0.0, 0.0, 0.0]),
+        ([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]], [1.0], [2.0**60, 0.0, 0.0]),
+        ([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [1.0, -1.0], [2.0**60, 0.0, 0.0]),
+    ],
+    ids=[
+        "the direction underflows",
+        "the weights add up inexactly",
+        "the new pieces are rounded",
+        "what is left is rounded",
+    ],
+)
+def test_maxima_that_cannot_be_raised_exactly(
+    pieces: list[list[float]], factors: list[float], own: list[float]
+) -> None:
+    builder = CircuitBuilder(3)
+    pairs = builder.affine([(0, pieces)], np.zeros(len(pieces)))
+    joined = builder.log_sum_exp(pairs, 0.0, uniform_segments(len(factors), 2))
+    circuit = builder.build(builder.affine([(0, [own]), (joined, [factors])], [0.0]))
+    after = RaisePairs()(circuit)
+    for point in ([1, 0, 0], [-1, 3, 0], [0, 2**700, 1], [3, 0, 5]):
+        assert exactly(after, [Fraction(v) for v in point]) == exactly(circuit, [Fraction(v) for v in point])
 
 
 def test_pairs_of_positive_temperature_stay() -> None:
@@ -221,6 +247,7 @@ def test_equal_lists_have_equal_numbers(lists: list[list[int]]) -> None:
 def test_checksums_that_collide_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "_mixed", lambda words: np.zeros(len(words[0]), dtype=np.uint64))
     assert numbered(np.array([0, 2, 4, 6, 6, 7]), np.array([1, 2, 2, 1, 1, 2, 1])).tolist() == [0, 1, 0, 2, 3]
+    assert numbered(np.array([0, 2, 3]), np.array([1, 2, 1])).tolist() == [0, 1]
 
 
 def test_components_that_nothing_reads_go() -> None:
@@ -368,6 +395,14 @@ def test_factors_of_softmax_weights(matrix: list[list[float]], bias: float, eps:
     points = np.random.default_rng(0).normal(size=(5, 2))
     for scale in (1.0, 0.25, 0.0):
         np.testing.assert_allclose(after.heat(scale)(points), circuit.heat(scale)(points), rtol=1e-13)
+
+
+def test_a_scaled_log_sum_exp_that_another_reads_keeps_its_temperature() -> None:
+    builder = CircuitBuilder(2)
+    joined = builder.log_sum_exp(0, 1.0, one(2))
+    twice = builder.affine([(joined, [[2.0]])], [0.0])
+    circuit = builder.build(builder.add(Product(joined, twice, 1)))
+    assert optimize(circuit).temperatures == (1.0,)
 
 
 # -- the pipeline --

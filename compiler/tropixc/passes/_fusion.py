@@ -30,13 +30,12 @@ class FuseAffine:
     def __call__(self, circuit: Circuit) -> Circuit:
         """Apply the pass."""
         uses = use_counts(circuit)
-        shared: dict[int, bool] = {0: True}
+        shared: dict[int, bool] = {}
 
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
             if isinstance(node, Affine):
                 node = self._fused(builder, node, shared)
                 if len(node.terms) == 1 and not node.bias.any() and _is_identity(node.terms[0].matrix):
-                    shared[node.terms[0].source] |= uses[old] > 1
                     return node.terms[0].source
             new = builder.add(node, circuit.names[old])
             shared[new] = uses[old] > 1
