@@ -14,13 +14,15 @@ from tropixc.frontends.onnx._values import Constant, Tensor, Value, assemble, ch
 
 NO_END = 2**31 - 1
 """Exporters write such an end, or a larger one, for a slice up to the last entry."""
+LARGEST_END = 2**62
+"""Ends from here on stand for the last entry, and are not computed from a batch size."""
 
 
 @rule("Concat", summary="joined along an axis, constants included")
 def _concat(call: Call) -> Value:
     values = [call.input(i) for i in range(len(call.inputs))]
     rank = len(values[0].shape)
-    axis = call.axis(int(call.attribute("axis", 0 if call.opset < 4 else 1)), rank)
+    axis = call.axis(int(call.attribute("axis", 1)), rank)
     if call.batched and axis == 0:
         raise Unsupported(f"{call.what} joins along the batch axis: rows must stay independent")
     shapes = [value.shape for value in values]
@@ -82,6 +84,8 @@ def _slice(call: Call) -> Value:
             if start == 0 and step == 1 and (end >= NO_END or end == BATCH):
                 continue
             raise Unsupported(f"{call.what} slices the batch axis: rows must stay independent")
+        if call.batched and -BATCH // 2 <= abs(end) < LARGEST_END:
+            raise Unsupported(f"{call.what} ends at a number computed from the batch size: rows must stay independent")
         cut[axis] = _cut(start, end, step, value.shape[axis])
     result = reindexed(value, lambda index: index[tuple(cut)])
     if not math.prod(result.shape):
