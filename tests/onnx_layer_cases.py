@@ -138,6 +138,7 @@ ACTIVATIONS = {
     "hard-swish": one("HardSwish", (14, 20), only=np.float32),
     "silu": Case([node("Sigmoid", "x", "s"), node("Mul", "x s")]),
     "swish": one("Swish", (24,), alpha=1.5),
+    "swish-default": one("Swish", (24,)),
     "mish": one("Mish", (18, 20)),
     "erf": one("Erf", (9, 13), only=np.float32),
     "gelu": one("Gelu", (20,), only=np.float32),
@@ -149,8 +150,10 @@ ACTIVATIONS = {
         only=np.float32,
     ),
     "elu": one("Elu", (7, 20), alpha=0.7),
+    "elu-default": one("Elu"),
     "selu": one("Selu", (7, 20)),
     "celu": one("Celu", (12, 20), alpha=1.5, only=np.float32),
+    "celu-default": one("Celu", only=np.float32),
     "softsign": one("Softsign", (7, 20)),
     "exp": one("Exp"),
     "exp-of-sum": Case([node("Exp", "x", "e"), node("ReduceSum", "e axes", "s"), node("Relu", "s")], axes([1])),
@@ -198,6 +201,11 @@ INDEXING = {
         [node("Pad", "x p v", "q"), node("MaxPool", "q", kernel_shape=[2], strides=[2])],
         {"p": ints(0, 0, 1, 0, 0, 1), "v": -np.inf}, (13,), ROWS,
     ),
+    "expand-to-batch": Case(
+        [node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Concat", "n rest", "t", axis=0),
+         node("Expand", "x t")],
+        {"zero": ints(0), "rest": ints(4)}, (13, 20), ("batch", 1),
+    ),
     "expand": Case([node("Unsqueeze", "x axes", "u"), node("Expand", "u s")], {**axes([1]), "s": ints(1, 3, 4)}),
     "tile": Case([node("Tile", "x r")], {"r": ints(1, 2, 3)}, (7, 13), ROWS),
     "where-mask": Case([node("Relu", "x", "r"), node("Where", "m x r")], {"m": MASK}, (9, 16)),
@@ -216,6 +224,12 @@ INDEXING = {
         [node("Add", "x m", "z"), node("LogSoftmax", "z", "l"), node("Gather", "l i", axis=1)],
         {"m": np.where(MASK, 0.0, -np.inf), "i": ints(0, 2, 3)},
     ),
+    "masked-concat": Case(
+        [node("Add", "x m", "z"), node("Relu", "x", "r"), node("Concat", "z r", "t", axis=1), node("Softmax", "t")],
+        {"m": np.where(MASK, 0.0, -np.inf)},
+    ),
+    "max-minus-infinity": Case([node("Max", "x c")], {"c": [-np.inf, 0.0, 1.0, -np.inf]}),
+    "softmax-channels": Case([node("Softmax", "x", axis=1)], {}, (13, 20), IMAGE),
     "large-mask": Case([node("Add", "x m", "z"), node("Softmax", "z", axis=-1)], {"m": np.where(MASK, 0.0, -1e9)}),
     "expand-by-batch": Case(
         [node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Concat", "n rest", "t", axis=0),
@@ -231,6 +245,16 @@ INDEXING = {
     ),
     "constant-of-shape": Case(
         [node("ConstantOfShape", "s", "c"), node("Add", "x c")], {"s": ints(4)}, (9, 20), only=np.float32
+    ),
+    "shape-of-some-axes": Case(
+        [node("Shape", "x", "s", start=1, end=2), node("Concat", "minus s", "t", axis=0), node("Reshape", "x t", "r"),
+         node("ReduceMax", "r axes", keepdims=0)],
+        {"minus": ints(-1), **axes([1])}, (18, 20), ROWS,
+    ),
+    "shape-of-rows": Case(
+        [node("Reshape", "x two", "r"), node("Shape", "r", "s"), node("Gather", "s zero", "n"),
+         node("Concat", "n minus", "t", axis=0), node("Reshape", "x t", "q"), node("ReduceMax", "q axes", keepdims=0)],
+        {"two": ints(-1, 2), "zero": ints(0), "minus": ints(-1), **axes([1])}, (18, 20), ROWS,
     ),
     "shape-of-part": Case(
         [node("Shape", "x", "s"), node("Slice", "s one end", "n"), node("ReduceProd", "n", "p", keepdims=1),
