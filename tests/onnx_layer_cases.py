@@ -43,6 +43,13 @@ CONVOLUTIONS = {
     "conv-depthwise": conv(IMAGE, (8, 1, 3, 3), group=4, pads=[1, 1, 1, 1]),
     "conv-same-upper": conv(IMAGE, (3, 4, 2, 4), auto_pad="SAME_UPPER", strides=[2, 1]),
     "conv-same-lower": conv(IMAGE, (3, 4, 2, 4), auto_pad="SAME_LOWER", strides=[1, 2]),
+    "conv-same-strides": Case(
+        [node("Conv", "x w", auto_pad="SAME_UPPER", strides=[3, 3])],
+        {"w": normal(3, 4, 2, 1)},
+        (11, 20),
+        IMAGE,
+        only=np.float32,
+    ),
     "conv-valid": conv(IMAGE, (3, 4, 2, 4), auto_pad="VALID", strides=[2, 2]),
     "conv-1d": conv(LINE, (5, 4, 3), strides=[2], pads=[2, 1], dilations=[2]),
     "conv-1d-groups": conv(LINE, (6, 2, 4), group=2),
@@ -79,6 +86,7 @@ POOLING = {
     "max-pool-dilations": pool("MaxPool", IMAGE, kernel_shape=[3, 2], dilations=[2, 3]),
     "max-pool-same": pool("MaxPool", IMAGE, kernel_shape=[3, 2], strides=[2, 2], auto_pad="SAME_UPPER"),
     "max-pool-same-lower": pool("MaxPool", IMAGE, kernel_shape=[2, 2], auto_pad="SAME_LOWER"),
+    "max-pool-ceil-end": pool("MaxPool", LINE, kernel_shape=[2], strides=[3], pads=[0, 1], ceil_mode=1),
     "max-pool-1d": pool("MaxPool", LINE, kernel_shape=[3], strides=[2]),
     "max-pool-3d": pool("MaxPool", CUBE, kernel_shape=[2, 2, 2]),
     "average-pool": pool("AveragePool", IMAGE, kernel_shape=[2, 3], opsets=(7, 10, 11, 19, 20, 22)),
@@ -184,6 +192,9 @@ INDEXING = {
         shape=ROWS,
     ),
     "slice-end": Case([node("Slice", "x a b c")], {"a": ints(0, -2), "b": ints(2**62, 2**31 - 1), "c": ints(0, 1)}),
+    "slice-whole-batch": Case(
+        [node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Slice", "x zero n zero")], {"zero": ints(0)}
+    ),
     "slice-old": Case([node("Slice", "x", starts=[1], ends=[-1], axes=[1])], {}, (7, 9)),
     "slice-clamped": Case([node("Slice", "x a b c")], {"a": ints(-50), "b": ints(50), "c": ints(-1)}),
     "gather": Case([node("Gather", "x i", axis=1)], {"i": ints(3, 0, -1, 0)}, (7, 13)),

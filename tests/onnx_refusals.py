@@ -99,6 +99,19 @@ LAYERS: dict[str, Refusal] = {
         node("ConvTranspose", "x w", output_shape=[40, 8]), {"w": np.ones((4, 3, 3, 3))}, "output size of 40"
     ),
     "transposed-channels": image(node("ConvTranspose", "x w"), {"w": KERNEL}, "for 4 channels"),
+    "transposed-pads": image(
+        node("ConvTranspose", "x w", pads=[5, 5, 5, 5]), {"w": np.ones((4, 3, 3, 3))}, "an output size of -1"
+    ),
+    "max-pool-padding": image(node("MaxPool", "x", kernel_shape=[2, 2], pads=[2, 0, 0, 0]), {}, "in the padding alone"),
+    "average-pool-padding": image(
+        node("AveragePool", "x", kernel_shape=[2, 2], pads=[2, 0, 0, 0]), {}, "in the padding alone"
+    ),
+    "pool-same-strides": image(
+        node("MaxPool", "x", kernel_shape=[2, 1], strides=[3, 3], auto_pad="SAME_UPPER"), {}, "runtimes disagree"
+    ),
+    "pool-rank": image(node("MaxPool", "x", kernel_shape=[2]), {}, "for 2 spatial axes|not a valid"),
+    "pool-empty": image(node("MaxPool", "x", kernel_shape=[0, 2]), {}, "for 2 spatial axes|not a valid"),
+    "pool-strides": image(node("MaxPool", "x", kernel_shape=[2, 2], strides=[2**40, 1]), {}, "expected 2 numbers"),
     "pool-indices": image(node("MaxPool", "x", "y i", kernel_shape=[2, 2]), {}, "output Indices"),
     "batch-norm-training": image(
         node("BatchNormalization", "x s b m v", "y p q", training_mode=1), STATISTICS, "training mode"
@@ -129,6 +142,15 @@ LAYERS: dict[str, Refusal] = {
     "split-batch": refusal(node("Split", "x s", "y z", axis=0), {"s": ints(1, 1)}, "splits the batch axis"),
     "split-sizes": refusal(node("Split", "x s", "y z", axis=1), {"s": ints(1, 1)}, "parts of sizes|not a valid"),
     "slice-batch": refusal(node("Slice", "x a b c"), {"a": ints(1), "b": ints(9), "c": ints(0)}, "slices the batch"),
+    "slice-batch-start": refusal(
+        node("Slice", "x a b c"), {"a": ints(1), "b": ints(2**31 - 1), "c": ints(0)}, "slices the batch"
+    ),
+    "slice-batch-end": refusal(
+        node("Slice", "x a b c"), {"a": ints(0), "b": ints(1), "c": ints(0)}, "slices the batch"
+    ),
+    "slice-batch-step": refusal(
+        node("Slice", "x a b c d"), {"a": ints(0), "b": ints(2**31 - 1), "c": ints(0), "d": ints(2)}, "slices the batch"
+    ),
     "slice-from-batch": refusal(
         [*BATCH_SIZE, node("Slice", "x n e a")], {"zero": ints(0), "e": ints(4), "a": ints(1)}, "with the batch size"
     ),
@@ -177,7 +199,8 @@ LAYERS: dict[str, Refusal] = {
         [node("Greater", "x c", "g"), node("Relu", "x", "r"), node("Where", "g x r")], {"c": 0.0}, "constant conditions"
     ),
     "exponentials-mix": refusal(
-        [node("Exp", "x", "e"), node("ReduceMax", "x axes", "m", keepdims=0), node("Exp", "m", "g"), node("Add", "e g")],
+        [node("Exp", "x", "e"), node("ReduceMax", "x axes", "m", keepdims=0), node("Exp", "m", "g"),
+         node("Add", "e g")],
         axes([1]), "along the batch axis",
     ),
     "arg-max-default": refusal([node("ArgMax", "x", "l"), node("Cast", "l", to=11)], {}, "along the batch"),

@@ -150,10 +150,7 @@ def _div(call: Call) -> Value:
         return Exponential(quotient, value=_weight_of(call, log, right))
     if isinstance(left, Exponential) and isinstance(right, Exponential):
         log = combine(call.builder, [(left.log, 1.0), (right.log, -1.0)], 0.0, shape, call.name)
-        if right.summed is left:
-            value = _gibbs_of_sum(call, left.log, right.log)
-        else:
-            value = _weight_of(call, left.log, right)
+        value = _gibbs_of_sum(call, left.log, right.log) if right.summed is left else _weight_of(call, left.log, right)
         return Exponential(log, value=value)
     inverse = apply(call.builder, "reciprocal", call.ordinary(right), f"{call.name}/reciprocal")
     if isinstance(left, np.ndarray):

@@ -86,18 +86,11 @@ def _slice(call: Call) -> Value:
             raise Unsupported(f"{call.what} slices the batch axis: rows must stay independent")
         if call.batched and -BATCH // 2 <= abs(end) < LARGEST_END:
             raise Unsupported(f"{call.what} ends at a number computed from the batch size: rows must stay independent")
-        cut[axis] = _cut(start, end, step, value.shape[axis])
+        cut[axis] = slice(start, end, step)
     result = reindexed(value, lambda index: index[tuple(cut)])
     if not math.prod(result.shape):
         raise FormatError(f"{call.what} leaves nothing of shape {value.shape}")
     return result
-
-
-def _cut(start: int, end: int, step: int, size: int) -> slice:
-    """A slice with ONNX's clamping; Python agrees except for an end before the first entry."""
-    if step < 0 and end < -size:
-        return slice(start, None, step)
-    return slice(start, end, step)
 
 
 @rule("Gather", summary="constant indices")
