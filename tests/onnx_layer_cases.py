@@ -43,6 +43,13 @@ CONVOLUTIONS = {
     "conv-depthwise": conv(IMAGE, (8, 1, 3, 3), group=4, pads=[1, 1, 1, 1]),
     "conv-same-upper": conv(IMAGE, (3, 4, 2, 4), auto_pad="SAME_UPPER", strides=[2, 1]),
     "conv-same-lower": conv(IMAGE, (3, 4, 2, 4), auto_pad="SAME_LOWER", strides=[1, 2]),
+    "conv-same-strides": Case(
+        [node("Conv", "x w", auto_pad="SAME_UPPER", strides=[3, 3])],
+        {"w": normal(3, 4, 2, 1)},
+        (11, 20),
+        IMAGE,
+        only=np.float32,
+    ),
     "conv-valid": conv(IMAGE, (3, 4, 2, 4), auto_pad="VALID", strides=[2, 2]),
     "conv-1d": conv(LINE, (5, 4, 3), strides=[2], pads=[2, 1], dilations=[2]),
     "conv-1d-groups": conv(LINE, (6, 2, 4), group=2),
@@ -79,6 +86,7 @@ POOLING = {
     "max-pool-dilations": pool("MaxPool", IMAGE, kernel_shape=[3, 2], dilations=[2, 3]),
     "max-pool-same": pool("MaxPool", IMAGE, kernel_shape=[3, 2], strides=[2, 2], auto_pad="SAME_UPPER"),
     "max-pool-same-lower": pool("MaxPool", IMAGE, kernel_shape=[2, 2], auto_pad="SAME_LOWER"),
+    "max-pool-ceil-end": pool("MaxPool", LINE, kernel_shape=[2], strides=[3], pads=[0, 1], ceil_mode=1),
     "max-pool-1d": pool("MaxPool", LINE, kernel_shape=[3], strides=[2]),
     "max-pool-3d": pool("MaxPool", CUBE, kernel_shape=[2, 2, 2]),
     "average-pool": pool("AveragePool", IMAGE, kernel_shape=[2, 3], opsets=(7, 10, 11, 19, 20, 22)),
@@ -138,6 +146,7 @@ ACTIVATIONS = {
     "hard-swish": one("HardSwish", (14, 20), only=np.float32),
     "silu": Case([node("Sigmoid", "x", "s"), node("Mul", "x s")]),
     "swish": one("Swish", (24,), alpha=1.5),
+    "swish-default": one("Swish", (24,)),
     "mish": one("Mish", (18, 20)),
     "erf": one("Erf", (9, 13), only=np.float32),
     "gelu": one("Gelu", (20,), only=np.float32),
@@ -149,8 +158,10 @@ ACTIVATIONS = {
         only=np.float32,
     ),
     "elu": one("Elu", (7, 20), alpha=0.7),
+    "elu-default": one("Elu"),
     "selu": one("Selu", (7, 20)),
     "celu": one("Celu", (12, 20), alpha=1.5, only=np.float32),
+    "celu-default": one("Celu", only=np.float32),
     "softsign": one("Softsign", (7, 20)),
     "exp": one("Exp"),
     "exp-of-sum": Case([node("Exp", "x", "e"), node("ReduceSum", "e axes", "s"), node("Relu", "s")], axes([1])),
@@ -181,6 +192,9 @@ INDEXING = {
         shape=ROWS,
     ),
     "slice-end": Case([node("Slice", "x a b c")], {"a": ints(0, -2), "b": ints(2**62, 2**31 - 1), "c": ints(0, 1)}),
+    "slice-whole-batch": Case(
+        [node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Slice", "x zero n zero")], {"zero": ints(0)}
+    ),
     "slice-old": Case([node("Slice", "x", starts=[1], ends=[-1], axes=[1])], {}, (7, 9)),
     "slice-clamped": Case([node("Slice", "x a b c")], {"a": ints(-50), "b": ints(50), "c": ints(-1)}),
     "gather": Case([node("Gather", "x i", axis=1)], {"i": ints(3, 0, -1, 0)}, (7, 13)),
@@ -197,6 +211,11 @@ INDEXING = {
     "pad-minus-infinity": Case(
         [node("Pad", "x p v", "q"), node("MaxPool", "q", kernel_shape=[2], strides=[2])],
         {"p": ints(0, 0, 1, 0, 0, 1), "v": -np.inf}, (13,), ROWS,
+    ),
+    "expand-to-batch": Case(
+        [node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Concat", "n rest", "t", axis=0),
+         node("Expand", "x t")],
+        {"zero": ints(0), "rest": ints(4)}, (13, 20), ("batch", 1),
     ),
     "expand": Case([node("Unsqueeze", "x axes", "u"), node("Expand", "u s")], {**axes([1]), "s": ints(1, 3, 4)}),
     "tile": Case([node("Tile", "x r")], {"r": ints(1, 2, 3)}, (7, 13), ROWS),
@@ -216,6 +235,12 @@ INDEXING = {
         [node("Add", "x m", "z"), node("LogSoftmax", "z", "l"), node("Gather", "l i", axis=1)],
         {"m": np.where(MASK, 0.0, -np.inf), "i": ints(0, 2, 3)},
     ),
+    "masked-concat": Case(
+        [node("Add", "x m", "z"), node("Relu", "x", "r"), node("Concat", "z r", "t", axis=1), node("Softmax", "t")],
+        {"m": np.where(MASK, 0.0, -np.inf)},
+    ),
+    "max-minus-infinity": Case([node("Max", "x c")], {"c": [-np.inf, 0.0, 1.0, -np.inf]}),
+    "softmax-channels": Case([node("Softmax", "x", axis=1)], {}, (13, 20), IMAGE),
     "large-mask": Case([node("Add", "x m", "z"), node("Softmax", "z", axis=-1)], {"m": np.where(MASK, 0.0, -1e9)}),
     "expand-by-batch": Case(
         [node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Concat", "n rest", "t", axis=0),
@@ -231,6 +256,16 @@ INDEXING = {
     ),
     "constant-of-shape": Case(
         [node("ConstantOfShape", "s", "c"), node("Add", "x c")], {"s": ints(4)}, (9, 20), only=np.float32
+    ),
+    "shape-of-some-axes": Case(
+        [node("Shape", "x", "s", start=1, end=2), node("Concat", "minus s", "t", axis=0), node("Reshape", "x t", "r"),
+         node("ReduceMax", "r axes", keepdims=0)],
+        {"minus": ints(-1), **axes([1])}, (18, 20), ROWS,
+    ),
+    "shape-of-rows": Case(
+        [node("Reshape", "x two", "r"), node("Shape", "r", "s"), node("Gather", "s zero", "n"),
+         node("Concat", "n minus", "t", axis=0), node("Reshape", "x t", "q"), node("ReduceMax", "q axes", keepdims=0)],
+        {"two": ints(-1, 2), "zero": ints(0), "minus": ints(-1), **axes([1])}, (18, 20), ROWS,
     ),
     "shape-of-part": Case(
         [node("Shape", "x", "s"), node("Slice", "s one end", "n"), node("ReduceProd", "n", "p", keepdims=1),

@@ -96,6 +96,21 @@ def test_smooth_nodes_and_shared_parts() -> None:
     assert circuit([x])[0] == pytest.approx(2 * math.erf(total * softmax) - 3 * total)
 
 
+def test_signs_of_smooth_nodes() -> None:
+    builder = CircuitBuilder(1)
+    pair = builder.affine([(0, [[1.0], [-1.0]])], [0.0, 0.0])
+    joined = builder.log_sum_exp(pair, 0.5, uniform_segments(1, 2))
+    weights = builder.add(Gibbs(pair, 1.0, uniform_segments(1, 2)))
+    for node, text in {
+        joined: "-lse[0.5](a0, a1)",
+        weights: "-gibbs[1](a0; a0, a1)",
+        builder.add(Product(pair, pair, 2)): "-(a0)*(a0)",
+        builder.add(Pointwise(pair, "erf", 2)): "-erf(a0)",
+    }.items():
+        first = np.eye(1, builder.size(node))
+        assert to_expression(builder.build(builder.affine([(node, -first)], [0.0]))).value == text
+
+
 def test_constants_and_affine_outputs() -> None:
     builder = CircuitBuilder(1)
     circuit = builder.build(builder.affine([], [2.5]))

@@ -11,7 +11,7 @@ import networkx
 import numpy as np
 import scipy.sparse as sp
 
-from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Matrix, Product
+from tropix.circuits import Affine, Circuit, Gibbs, Matrix, Product
 
 
 @dataclass(frozen=True)
@@ -174,12 +174,9 @@ def residual(view: View) -> Iterable[Pattern]:
         if not isinstance(node, Affine) or len(node.terms) < 2:
             continue
         for term in node.terms:
-            others = [other.source for other in node.terms if other.source != term.source]
             if not _is_skip(term.matrix, view.circuit.nodes[term.source].size):
                 continue
             later = networkx.descendants(view.graph, term.source)
-            if not any(other in later for other in others):
-                continue
             between = later & (networkx.ancestors(view.graph, position) | {position})
             if all(isinstance(view.circuit.nodes[i], Affine) for i in between) or view.origin(position)[1] in NORMS:
                 continue
@@ -247,8 +244,7 @@ def operators(view: View) -> Iterable[Pattern]:
         joins = [view.circuit.nodes[i] for i in positions]
         if kind == "sigmoid" and not any(isinstance(node, Gibbs) for node in joins):
             kind = "log-sigmoid"
-        heats = [n.eps for n in joins if isinstance(n, LogSumExp | Gibbs) and (n.widths > 1).any()]
-        yield Pattern(kind, tuple(positions), heats[0] if heats else None)
+        yield Pattern(kind, tuple(positions))
 
 
 FINDERS: tuple[Callable[[View], Iterable[Pattern]], ...] = (operators, attention, residual, recurrent)

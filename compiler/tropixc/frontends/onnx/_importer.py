@@ -239,7 +239,7 @@ class _Importer:
         self._refuse_batch_sizes(node)
         try:
             result = RULES[operator_name(node)].rule(Call(node, inputs, self.context))
-        except InvalidInput as error:
+        except TropixError as error:
             raise type(error)(str(error) if describe(node) in str(error) else f"{describe(node)}: {error}") from None
         except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
             # a file is untrusted: what a rule did not foresee is still a fault of the file, and named as one

@@ -14,13 +14,15 @@ from tropixc.frontends.onnx._values import MAX_TENSOR, Constant, Tensor, Value, 
 
 NO_END = 2**31 - 1
 """Exporters write such an end, or a larger one, for a slice up to the last entry."""
+LARGEST_END = 2**62
+"""Ends from here on stand for the last entry, and are not computed from a batch size."""
 
 
 @rule("Concat", summary="joined along an axis, constants included")
 def _concat(call: Call) -> Value:
     values = [call.input(i) for i in range(len(call.inputs))]
     rank = len(values[0].shape)
-    axis = call.axis(int(call.attribute("axis", 0 if call.opset < 4 else 1)), rank)
+    axis = call.axis(int(call.attribute("axis", 1)), rank)
     if call.batched and axis == 0:
         raise Unsupported(f"{call.what} joins along the batch axis: rows must stay independent")
     shapes = [value.shape for value in values]
@@ -82,18 +84,13 @@ def _slice(call: Call) -> Value:
             if start == 0 and step == 1 and (end >= NO_END or end == BATCH):
                 continue
             raise Unsupported(f"{call.what} slices the batch axis: rows must stay independent")
-        cut[axis] = _cut(start, end, step, value.shape[axis])
+        if call.batched and -BATCH // 2 <= abs(end) < LARGEST_END:
+            raise Unsupported(f"{call.what} ends at a number computed from the batch size: rows must stay independent")
+        cut[axis] = slice(start, end, step)
     result = reindexed(value, lambda index: index[tuple(cut)])
     if not math.prod(result.shape):
         raise FormatError(f"{call.what} leaves nothing of shape {value.shape}")
     return result
-
-
-def _cut(start: int, end: int, step: int, size: int) -> slice:
-    """A slice with ONNX's clamping; Python agrees except for an end before the first entry."""
-    if step < 0 and end < -size:
-        return slice(start, None, step)
-    return slice(start, end, step)
 
 
 @rule("Gather", summary="constant indices")

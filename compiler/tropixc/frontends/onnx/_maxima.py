@@ -251,7 +251,8 @@ def _arg_max(call: Call) -> Value:
 def _softmax(call: Call) -> Value:
     logits = call.tensor(0)
     axes = _softmax_axes(call, len(logits.shape))
-    return Exponential(_log_softmax_of(call, logits, axes), value=gibbs(call.builder, logits, axes, call.name))
+    weights = gibbs(call.builder, logits, axes, call.name)
+    return Exponential(_log_softmax_of(call, logits, axes), value=weights)
 
 
 @rule("LogSoftmax", summary="z − LSE(z)")
