@@ -30,8 +30,9 @@ class MergeCommon:
             for other, position in alike:
                 if _same_numbers(node, other):
                     return position
-            light = isinstance(node, LogSumExp) and not heavy(builder.node(node.source))
-            smaller = _without_repeats(builder, node, circuit.names[old]) if light else None
+            smaller = None
+            if isinstance(node, LogSumExp) and not heavy(builder.node(node.source)):
+                smaller = _without_repeats(builder, node, circuit.names[old])
             alike.append((node, builder.add(node, circuit.names[old]) if smaller is None else smaller))
             return alike[-1][1]
 

@@ -36,8 +36,9 @@ class DropDominated:
         """Apply the pass."""
 
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
-            certain = not isinstance(node, LogSumExp) or node.eps > 0.0 or not (node.widths > 1).any()
-            if certain or heavy(builder.node(node.source)):
+            if not isinstance(node, LogSumExp) or node.eps > 0.0 or not (node.widths > 1).any():
+                return builder.add(node, circuit.names[old])
+            if heavy(builder.node(node.source)):
                 return builder.add(node, circuit.names[old])
             keep = _distinct(builder, node)
             keep = _absorbed(builder, node, keep)
