@@ -206,6 +206,7 @@ INDEXING = {
     "pad-negative": Case([node("Pad", "x p v")], {"p": ints(0, -1, 1, 0, 0, -2), "v": 2.0}, (13,), ROWS),
     "pad-reflect": Case([node("Pad", "x p", mode="reflect")], {"p": ints(0, 0, 2, 0, 0, 3)}, (13, 18), ROWS),
     "pad-edge": Case([node("Pad", "x p", mode="edge")], {"p": ints(0, 1, 2, 0, 0, 3)}, (13, 18), ROWS),
+    "pad-edge-wide": Case([node("Pad", "x p", mode="edge")], {"p": ints(0, 6, 0, 5)}, (13,)),
     "pad-wrap": Case([node("Pad", "x p", mode="wrap")], {"p": ints(0, 1, 2, 0, 0, 3)}, (19, 21), ROWS),
     "pad-old": Case([node("Pad", "x", pads=[0, 1, 0, 2], value=0.5)], {}, (7, 10)),
     "pad-minus-infinity": Case(

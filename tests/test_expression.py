@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -56,10 +57,22 @@ def lattice(seed: int) -> Circuit:
     return builder.build(nodes[-1])
 
 
-@settings(max_examples=80)
-@given(seed=st.integers(0, 10**6), simplified=st.booleans())
-def test_the_text_is_the_function(seed: int, simplified: bool) -> None:
-    circuit = lattice(seed)
+def tree(seed: int) -> Circuit:
+    """Random maxima and minima of sums where every part is read once, so that signs go down to the leaves."""
+    rng = np.random.default_rng(seed)
+    builder = CircuitBuilder(2)
+    node = builder.affine([(0, rng.integers(-4, 5, size=(8, 2)) / 2)], rng.integers(-4, 5, size=8) / 2)
+    for size in (4, 2, 1):
+        node = builder.log_sum_exp(node, 0.0, uniform_segments(size, 2))
+        signs = np.diag(rng.choice([-1.0, 1.0, -0.5], size=size))
+        node = builder.affine([(node, signs), (0, rng.integers(-2, 3, size=(size, 2)))], rng.integers(-2, 3, size=size))
+    return builder.build(node)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6), simplified=st.booleans(), build=st.sampled_from([lattice, tree]))
+def test_the_text_is_the_function(seed: int, simplified: bool, build: Callable[[int], Circuit]) -> None:
+    circuit = build(seed)
     circuit = optimize(circuit) if simplified else circuit
     points = np.random.default_rng(seed).integers(-6, 7, size=(5, 2)) / 4
     exact = circuit.exact(Rationals.of(points)).fractions()
