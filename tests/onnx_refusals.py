@@ -187,7 +187,7 @@ LAYERS: dict[str, Refusal] = {
     "expand-batch": refusal(node("Expand", "x s"), {"s": ints(3, 1, 4)}, "along the batch axis"),
     "tile-batch": refusal(node("Tile", "x r"), {"r": ints(2, 1)}, "repeats the batch axis"),
     "tile-count": refusal(node("Tile", "x r"), {"r": ints(2)}, "repeats|not a valid"),
-    "matmul-vector": refusal(node("MatMul", "x w"), {"w": np.ones(4)}, "vectors are not supported"),
+    "matmul-vector": refusal(node("MatMul", "w x"), {"w": np.ones(3)}, "vectors are not supported", ROWS),
     "matmul-rows": refusal(node("MatMul", "w x"), {"w": np.ones((3, 1))}, "mix the batch axis|do not fit"),
     "matmul-stack": refusal(node("MatMul", "x w"), {"w": np.ones((2, 1, 4, 5))}, "mix the batch axis", ROWS),
     "matmul-fit": refusal(node("MatMul", "x x"), {}, "do not fit|not a valid", ROWS),
@@ -223,6 +223,21 @@ LAYERS: dict[str, Refusal] = {
         [*ZEROS, node("MatMul", "w h", "k"), node("Add", "x k")], {"w": np.ones((1, 1))}, ROWS_MIX
     ),
     "constant-of-batch-joined": refusal([*ZEROS, node("Concat", "h h", "k", axis=0), node("Add", "x k")], {}, ROWS_MIX),
+    **{
+        f"batch-{name}": refusal(
+            [node("Shape", "x", "s"), node("Gather", "s zero", "n"), *chain, node("Cast", "q", "d", to=11), last],
+            {"zero": ints(0), "three": ints(3)}, "computes with the batch size",
+        )
+        for name, chain, last in (
+            ("reciprocal", [node("Cast", "n", "f", to=11), node("Reciprocal", "f", "q")], node("Mul", "x d")),
+            ("greater", [node("Greater", "n three", "q")], node("Add", "x d")),
+            ("quotient", [node("Div", "n three", "q")], node("Add", "x d")),
+            ("single", [node("Cast", "n", "q", to=6)], node("Add", "x d")),
+            ("range", [node("Squeeze", "n", "k"), node("Range", "k k k", "q")], node("Add", "x d")),
+            ("equal", [node("Equal", "n three", "q")], node("Add", "x d")),
+            ("sigmoid", [node("Cast", "n", "f", to=11), node("Sigmoid", "f", "q")], node("Add", "x d")),
+        )
+    },
     "constant-of-batch": refusal(
         [node("Shape", "x", "s"), node("ConstantOfShape", "s", "h"), node("ReduceSum", "h axes", "k"),
          node("Cast", "k", "d", to=11), node("Add", "x d")],

@@ -425,3 +425,28 @@ def test_the_pipeline_refuses_unknown_passes_and_boxes_that_do_not_fit() -> None
     with pytest.raises(InvalidInput):
         optimize(circuit, ([0.0] * 3, [1.0] * 3))
     assert optimize(circuit, passes=[]) is circuit
+
+
+def test_a_box_settles_nothing_that_another_temperature_undoes() -> None:
+    builder = CircuitBuilder(1)
+    smooth = builder.pairs_with_zero(0, 1.0)  # softplus(x) > 1/2 on [0, 1], but its limit is not
+    circuit = builder.build(builder.relu(builder.affine([(smooth, [[1.0]])], [-0.5])))
+    after = optimize(circuit, (0.0, 1.0))
+    for scale in (0.0, 0.1, 1.0):
+        assert after.heat(scale)([[0.25]]) == pytest.approx(circuit.heat(scale)([[0.25]]), abs=1e-12)
+
+
+def test_passes_that_find_nothing_return_the_circuit_and_are_not_asked_again() -> None:
+    builder = CircuitBuilder(2)
+    circuit = builder.build(builder.relu(builder.affine([(0, np.eye(2) / 3)], [0.1, 0.2])))
+    simple = optimize(circuit)
+    asked: list[str] = []
+
+    class Watched:
+        def __call__(self, given: Circuit) -> Circuit:
+            asked.append("again")
+            return given
+
+    step = Watched()
+    assert optimize(simple, passes=[step, step, "fuse-affine", step]) is simple
+    assert asked == ["again"]

@@ -153,6 +153,15 @@ def test_other_sums_are_no_residual_blocks(skip: str, tmp_path: Path) -> None:
     assert "residual block x + F(x)" not in kinds(found)
 
 
+def test_a_concatenation_is_no_residual_block(tmp_path: Path) -> None:
+    nodes = [
+        node("Gemm", "x w", "h"), node("Relu", "h", "a"), node("Gemm", "a v", "b"), node("Relu", "b", "c"),
+        node("Concat", "a c", "d", axis=1), node("Gemm", "d u"),
+    ]  # fmt: skip
+    found = blocks(nodes, {"w": normal(4, 5), "v": normal(5, 3), "u": normal(8, 2)}, tmp_path)
+    assert "residual block x + F(x)" not in kinds(found)
+
+
 def attention(width: int, scaling: str, *, mask: bool = False) -> tuple[list[Any], dict[str, Any]]:
     nodes = [node("MatMul", "x wq", "q"), node("MatMul", "x wk", "k"), node("MatMul", "x wv", "v")]
     if scaling == "both":

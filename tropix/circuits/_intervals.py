@@ -33,6 +33,11 @@ def interval_bounds(circuit: Circuit, box: Box, *, every_temperature: bool = Fal
 
     With ``every_temperature`` they hold for ``circuit.heat(s)`` at every s ≥ 0: max ≤ ⊕_ε < ∞.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow is an infinite end
+        return _bounded(circuit, box, every_temperature)
+
+
+def _bounded(circuit: Circuit, box: Box, every_temperature: bool) -> tuple[Interval, ...]:
     from tropix.kernels import segment_log_sum_exp
 
     found: list[Interval] = []

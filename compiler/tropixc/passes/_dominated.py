@@ -23,14 +23,14 @@ class DropDominated:
     """Drop duplicate and dominated pieces of ⊕_0, on ℝ^d or on a box.
 
     Dropped are: pieces that differ from another by a constant ≤ 0; of three and more pieces that are affine in x, those
-    that exact pruning finds superfluous (`TropicalPolynomial.prune`), in nodes of at most ``limit`` pieces and for at
-    most ``dimension`` inputs; minima over more pieces inside a maximum that holds a minimum over fewer of them, and
-    the other way round. At ε > 0 every piece counts, so nothing is dropped.
+    that exact pruning finds superfluous (`TropicalPolynomial.prune`), in nodes of at most ``limit`` pieces and segments
+    of at most ``work`` exact numbers; minima over more pieces inside a maximum that holds a minimum over fewer of
+    them, and the other way round. At ε > 0 every piece counts, so nothing is dropped.
     """
 
     box: Box | None = None
     limit: int = 2000
-    dimension: int = 32
+    work: int = 1000
 
     def __call__(self, circuit: Circuit) -> Circuit:
         """Apply the pass."""
@@ -53,7 +53,7 @@ class DropDominated:
         """Pieces that exact pruning keeps, where they are affine in x."""
         inner = builder.node(node.source)
         kept = np.add.reduceat(keep.astype(np.int64), node.segments[:-1])
-        small = node.segments[-1] <= self.limit and builder.size(0) <= self.dimension
+        small = node.segments[-1] <= self.limit
         if not small or (kept < 3).all() or not isinstance(inner, Affine):
             return keep
         if not all(isinstance(builder.node(source), Input) for source in inner.sources):
@@ -62,7 +62,7 @@ class DropDominated:
         result = keep.copy()
         for (start, stop), count in zip(pairwise(node.segments), kept, strict=True):
             chosen = start + np.flatnonzero(keep[start:stop])
-            if count >= 3:
+            if count >= 3 and count * (builder.size(0) + 1) <= self.work:
                 polynomial = TropicalPolynomial.from_rationals(rows[chosen])
                 result[chosen] = False
                 result[chosen[list(polynomial.pruning(self.box).kept)]] = True

@@ -11,6 +11,7 @@ from tropix.arrays import FloatArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, Matrix, Node, Term
 from tropixc.passes._exact import exact_product
 from tropixc.passes._pass import heavy, rewrite, use_counts
+from tropixc.passes._rows import nonzeros
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ class FuseAffine:
     def _fused(self, builder: CircuitBuilder, node: Affine, shared: dict[int, bool]) -> Affine:
         readable = [] if self.keep_scales and scaling(node) is not None else [t.source for t in node.terms]
         candidates = [s for s in readable if self._absorbable(builder.node(s), shared.get(s, True))]
-        fused = self._compose(builder, node, set(candidates))
+        fused = self._compose(builder, node, set(candidates)) if candidates else None
         if fused is not None:
             return fused
-        best, absorbed = self._compose(builder, node, set()) or node, set[int]()
+        plain = len(set(readable)) == len(readable) and all(nonzeros(term.matrix) for term in node.terms)
+        best, absorbed = (node if plain else self._compose(builder, node, set()) or node), set[int]()
         for source in candidates if len(candidates) > 1 else ():
             attempt = self._compose(builder, node, absorbed | {source})
             if attempt is not None:

@@ -27,15 +27,17 @@ class Pass(Protocol):
 def rewrite(circuit: Circuit, rule: Rewrite) -> Circuit:
     """Rebuild a circuit: ``rule(builder, old position, node with renamed sources)`` returns the new position.
 
-    Heavy nodes are copied without asking the rule.
+    Heavy nodes are copied without asking the rule. Where nothing changes, the circuit itself is returned.
     """
     builder = CircuitBuilder(circuit.input_size, circuit.names[0])
     place: dict[int, int] = {0: 0}
+    changed = False
     for i, node in enumerate(circuit.nodes):
         if not isinstance(node, Input):
             read = node.reading(place)
             place[i] = builder.add(read, circuit.names[i]) if heavy(read) else rule(builder, i, read)
-    return builder.build(place[circuit.output])
+            changed = changed or place[i] != i or builder.node(i) is not read
+    return builder.build(place[circuit.output]) if changed else circuit
 
 
 def heavy(node: Node) -> bool:

@@ -102,6 +102,7 @@ def explain(circuit: Circuit, box: BoxLike | None = None, passes: Sequence[str |
     """Apply passes as :func:`optimize` does, and tell what each of them did."""
     domain = None if box is None else Box.of(box, circuit.input_size)
     steps: list[Step] = []
+    done: dict[str | Pass, Circuit | None] = {}
     size = Size.of(circuit)
     for chosen in passes:
         if isinstance(chosen, str) and chosen not in PASSES:
@@ -109,7 +110,9 @@ def explain(circuit: Circuit, box: BoxLike | None = None, passes: Sequence[str |
         step = PASSES[chosen](domain) if isinstance(chosen, str) else chosen
         if step is None:
             continue
-        circuit = step(circuit)
+        if done.get(chosen) is not circuit:  # else the pass has just found nothing to do here
+            before, circuit = circuit, step(circuit)
+            done[chosen] = circuit if circuit is before else None
         after = Size.of(circuit)
         steps.append(Step(chosen if isinstance(chosen, str) else type(step).__name__, circuit, size, after))
         size = after

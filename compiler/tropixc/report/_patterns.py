@@ -11,7 +11,7 @@ import networkx
 import numpy as np
 import scipy.sparse as sp
 
-from tropix.circuits import Affine, Circuit, Gibbs, Matrix, Product
+from tropix.circuits import Affine, Circuit, Gibbs, Matrix, Product, Term
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def residual(view: View) -> Iterable[Pattern]:
         if not isinstance(node, Affine) or len(node.terms) < 2:
             continue
         for term in node.terms:
-            if not _is_skip(term.matrix, view.circuit.nodes[term.source].size):
+            if not _is_skip(term.matrix, view.circuit.nodes[term.source].size) or not _is_added(node, term):
                 continue
             later = networkx.descendants(view.graph, term.source)
             between = later & (networkx.ancestors(view.graph, position) | {position})
@@ -212,6 +212,15 @@ def recurrent(view: View) -> Iterable[Pattern]:
         )
         steps = f"the same weights {len(longest)} times, one after the other"
         yield Pattern("recurrent cell, unrolled", tuple(sorted(nodes)), None, steps, span=True)
+
+
+def _is_added(node: Affine, skip: Term) -> bool:
+    """Whether every row that reads the skip connection also reads something else: a sum, no concatenation."""
+    alone = np.diff(sp.csr_array(skip.matrix).indptr) > 0
+    for term in node.terms:
+        if term is not skip:
+            alone &= np.diff(sp.csr_array(term.matrix).indptr) == 0
+    return not alone.any()
 
 
 def _chain(view: View, positions: list[int]) -> list[int]:

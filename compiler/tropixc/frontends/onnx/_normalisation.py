@@ -16,6 +16,7 @@ from tropixc.frontends.onnx._values import (
     multiply,
     reduction,
     rows_matrix,
+    unrepeated,
     whole,
 )
 
@@ -55,7 +56,7 @@ def _epsilon(call: Call) -> float:
 
 def _mean(call: Call, tensor: Tensor, axes: tuple[int, ...], bias: float, name: str) -> Tensor:
     """The mean over axes, kept, plus a constant."""
-    groups, shape = reduction(tensor, axes, True)
+    groups, shape = reduction(unrepeated(call.builder, tensor, f"{call.name}/entries"), axes, True)
     count, width = groups.shape
     check_size(count * width, call.what)
     rows = np.repeat(np.arange(count), width)

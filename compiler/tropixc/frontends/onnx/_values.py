@@ -114,8 +114,17 @@ def whole(builder: CircuitBuilder, position: int, shape: tuple[int, ...]) -> Ten
     return Tensor(position, np.arange(builder.size(position), dtype=np.int64).reshape(shape))
 
 
-def check_size(count: int, what: str, limit: int = MAX_COMPUTED) -> None:
-    """Refuse tensors and matrices too large to index, before they are allocated."""
+def check_size(count: int, what: str) -> None:
+    """Refuse matrices too large to build, before they are allocated."""
+    _refuse_above(MAX_COMPUTED, count, what)
+
+
+def check_entries(count: int, what: str) -> None:
+    """Refuse tensors too large to index, before they are allocated."""
+    _refuse_above(MAX_TENSOR, count, what)
+
+
+def _refuse_above(limit: int, count: int, what: str) -> None:
     if count > limit:
         raise FormatError(f"{what} computes {count} numbers for one point, more than {limit}")
 
@@ -167,6 +176,14 @@ def contiguous(builder: CircuitBuilder, tensor: Tensor, name: str) -> int:
     if len(flat) == count and bool((flat == np.arange(count)).all()):
         return tensor.source
     return combine(builder, [(Tensor(tensor.source, flat), 1.0)], 0.0, flat.shape, name).source
+
+
+def unrepeated(builder: CircuitBuilder, tensor: Tensor, name: str) -> Tensor:
+    """The tensor with every entry a component of its own, so that no sum over entries adds up weights."""
+    flat = tensor.index.ravel()
+    if len(np.unique(flat)) == len(flat):
+        return tensor
+    return combine(builder, [(tensor, 1.0)], 0.0, tensor.shape, name)
 
 
 def assemble(

@@ -60,8 +60,11 @@ def read_windows(call: Call, spatial: tuple[int, ...], kernel: tuple[int, ...]) 
         begin, end = pads[axis], pads[axis + rank]
         if mode.startswith("SAME"):
             wanted = (-(-size // stride) - 1) * stride + span - size
-            if wanted < 0 and call.node.op_type != "Conv":
-                raise Unsupported(f"{call.what}: auto_pad {mode} would cut entries off, on which runtimes disagree")
+            if (wanted < 0 or dilations[axis] > 1) and call.node.op_type != "Conv":
+                raise Unsupported(
+                    f"{call.what}: auto_pad {mode} with dilations, or where it would cut entries off: on that runtimes "
+                    "disagree. Export with explicit pads."
+                )
             total = max(wanted, 0)
             begin = total // 2 if mode == "SAME_UPPER" else total - total // 2
             end = total - begin
