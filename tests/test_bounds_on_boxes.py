@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from circuits_of_all_kinds import everything
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tropix import Circuit, InvalidInput
-from tropix.circuits import CircuitBuilder, Gibbs, Input, Pointwise, Product, uniform_segments
+from tropix.circuits import Affine, CircuitBuilder, Gibbs, Input, LogSumExp, Pointwise, Product, uniform_segments
 
 
 @settings(max_examples=150)
@@ -50,6 +51,48 @@ def test_exact_ends_of_an_affine_map_lie_inside() -> None:
         high = sum((Fraction(w) * ends[1 if w > 0 else 0] for w in row), Fraction(0))
         assert Fraction(lower) <= low <= Fraction(lower) + Fraction(1, 10**13)
         assert Fraction(upper) - Fraction(1, 10**13) <= high <= Fraction(upper)
+
+
+def test_a_small_sum_on_a_large_bias_lies_inside() -> None:
+    builder = CircuitBuilder(1)
+    found = builder.build(builder.affine([(0, [[1.0]])], [1.0])).bounds((1e-20, 1e-20))[1]
+    assert Fraction(found.lower[0]) <= 1 + Fraction(1e-20) <= Fraction(found.upper[0])
+
+
+def test_exact_products_lie_inside() -> None:
+    builder = CircuitBuilder(2)
+    circuit = builder.build(builder.add(Product(0, builder.affine([(0, [[0.0, 1.0], [0.0, 1.0]])], [0.0, 0.0]), 2)))
+    for x in np.random.default_rng(0).normal(size=(20, 2)):
+        found = circuit.bounds((x, x))[circuit.output]
+        assert Fraction(found.lower[0]) <= Fraction(x[0]) * Fraction(x[1]) <= Fraction(found.upper[0])
+
+
+@pytest.mark.parametrize("eps", [0.01, 1.0, 1000.0])
+def test_exact_joins_and_weights_lie_inside(eps: float) -> None:
+    joined = Circuit((Input(3), LogSumExp(0, eps, uniform_segments(1, 3))), 1)
+    weights = Circuit((Input(3), Gibbs(0, eps, uniform_segments(1, 3))), 1)
+    for x in np.random.default_rng(1).normal(size=(40, 3)):
+        total, shares = joined.bounds((x, x))[1], weights.bounds((x, x))[1]
+        with mpmath.workdps(50):
+            terms = [mpmath.exp(mpmath.mpf(float(v)) / mpmath.mpf(eps)) for v in x]
+            value = mpmath.mpf(eps) * mpmath.log(mpmath.fsum(terms))
+            assert total.lower[0] <= value <= total.upper[0]
+            for k, term in enumerate(terms):
+                assert shares.lower[k] <= term / mpmath.fsum(terms) <= shares.upper[k]
+
+
+def test_ends_of_domains_and_ranges() -> None:
+    far = Circuit((Input(2), Gibbs(0, 1.0, uniform_segments(1, 2))), 1).bounds(([-1e6, 0.0], [-1e6, 0.0]))[1]
+    assert far.upper[0] > 0  # e^-1000000 is no 0
+    alone = Circuit((Input(2), Gibbs(0, 1.0, uniform_segments(2, 1))), 1).bounds(([-np.inf, 0.0], [np.inf, 1.0]))[1]
+    assert (alone.lower.tolist(), alone.upper.tolist()) == ([1.0, 1.0], [1.0, 1.0])
+    root = Circuit((Input(1), Pointwise(0, "sqrt", 1)), 1).bounds((-1.0, 4.0))[1]
+    assert root.lower[0] == pytest.approx(0.0, abs=1e-14)
+    logarithm = Circuit((Input(1), Pointwise(0, "log", 1)), 1).bounds((-2.0, -1.0))[1]
+    assert (logarithm.lower[0], logarithm.upper[0]) == (-np.inf, np.inf)
+    zero = Affine((), np.zeros(1))
+    product = Circuit((Input(1), zero, Product(0, 1, 1)), 2).bounds((-np.inf, np.inf))[2]
+    assert max(-product.lower[0], product.upper[0]) < 1e-300
 
 
 def test_unbounded_boxes() -> None:
