@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -81,6 +82,16 @@ def test_exact_joins_and_weights_lie_inside(eps: float) -> None:
                 assert shares.lower[k] <= term / mpmath.fsum(terms) <= shares.upper[k]
 
 
+@pytest.mark.parametrize("name", ["erf", "exp", "log", "reciprocal", "sqrt"])
+def test_exact_values_of_functions_lie_inside(name: Any) -> None:
+    form = {"reciprocal": lambda x: 1 / x}.get(name) or getattr(mpmath, name)
+    circuit = Circuit((Input(1), Pointwise(0, name, 1)), 1)
+    for x in np.random.default_rng(2).uniform(0.1, 3, size=60):
+        found = circuit.bounds((x, x))[1]
+        with mpmath.workdps(50):
+            assert found.lower[0] <= form(mpmath.mpf(float(x))) <= found.upper[0]
+
+
 def test_ends_of_domains_and_ranges() -> None:
     far = Circuit((Input(2), Gibbs(0, 1.0, uniform_segments(1, 2))), 1).bounds(([-1e6, 0.0], [-1e6, 0.0]))[1]
     assert far.upper[0] > 0  # e^-1000000 is no 0
@@ -136,6 +147,21 @@ def test_monotonicity_is_found_where_signs_show_it() -> None:
     sigmoid = builder.build(builder.add(Gibbs(pair, 1.0, uniform_segments(1, 2))))
     assert sigmoid.monotonicity().nondecreasing[:, 0].tolist() == [True, False]
     assert sigmoid.monotonicity().nonincreasing[:, 0].tolist() == [False, True]
+
+
+def test_what_does_not_depend_on_the_input_has_every_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    builder = CircuitBuilder(2)
+    square = builder.add(Product(0, 0, 2))
+    alone = builder.build(builder.add(Gibbs(square, 1.0, uniform_segments(2, 1))))
+    assert alone.monotonicity().nondecreasing.all()
+    assert alone.monotonicity().nonincreasing.all()
+    builder = CircuitBuilder(2)
+    first = builder.affine([(0, [[1.0, 0.0]])], [0.0])
+    found = builder.build(builder.add(Product(first, first, 1))).monotonicity()
+    assert found.nondecreasing.tolist() == found.nonincreasing.tolist() == [[False, True]]
+    monkeypatch.setattr("tropix.circuits._analysis.MAX_DIRECTIONS", 1)
+    line = Circuit((Input(2), LogSumExp(0, 0.0, uniform_segments(1, 2))), 1).monotonicity()
+    assert not line.nondecreasing.any()
 
 
 @settings(max_examples=80)
