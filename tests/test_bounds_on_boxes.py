@@ -183,6 +183,30 @@ def test_the_rounding_of_equal_weights_is_bounded() -> None:
     assert third < Fraction(circuit.rounding_bound(points, 2.0**-24)[0, 0]) < 8 * third
 
 
+def test_rounding_of_single_nodes() -> None:
+    u, ulps = 2.0**-24, 8  # what is assumed of a runtime's exp and log
+    builder = CircuitBuilder(2)
+    inexact = builder.affine([(0, 3 * np.eye(2))], [0.0, 0.0])
+    half = builder.affine([], np.full(2, -np.log(2)))
+
+    def bound(node: int, x: tuple[float, float] = (1.0, 1.0)) -> Any:
+        return builder.build(node).rounding_bound(np.array([x]), u)[0]
+
+    error = bound(inexact)[0]
+    assert error >= 3 * u
+    assert bound(builder.affine([(inexact, 1e6 * np.eye(2)), (0, np.eye(2))], [0.0, 0.0]))[0] >= 1e6 * error
+    assert bound(builder.log_sum_exp(half, 1.0, uniform_segments(1, 2)))[0] >= ulps * u  # of log(1/2 + 1/2) = 0
+    assert bound(builder.add(Pointwise(0, "exp", 2)))[0] >= ulps * u * np.e
+    assert bound(builder.add(Pointwise(inexact, "log", 2)), (1e-45, 1e-45))[0] > 0
+    difference = builder.affine([(inexact, [[1.0, -1.0], [1.0, 0.0]])], [0.0, 0.0])  # 0, perhaps negative
+    assert bound(builder.add(Pointwise(difference, "sqrt", 2)))[0] == np.inf
+    assert bound(builder.add(Gibbs(difference, 0.0, uniform_segments(1, 2)))).tolist() == [1.0, 1.0]
+    weights = bound(builder.add(Gibbs(inexact, 1.0, uniform_segments(1, 2))))
+    assert (weights >= np.expm1(2 * error) / 2).all()
+    product = bound(builder.add(Product(inexact, inexact, 2)))
+    assert (product >= 2 * 3 * error + 9 * u).all()
+
+
 def test_an_unknown_error_stays_unknown() -> None:
     builder = CircuitBuilder(2)
     z = builder.affine([(0, np.eye(2))], [-1.0, 0.0])

@@ -149,6 +149,23 @@ def test_deformation_bound_by_hand() -> None:
     assert out(np.zeros(1))[0] == pytest.approx(1.5 * np.log(2) - 0.5 * np.log(4))
 
 
+def test_deformations_are_rounded_upwards() -> None:
+    weights = np.random.default_rng(0).uniform(0, 1, size=(200, 7))
+    builder = CircuitBuilder(7)
+    circuit = builder.build(builder.affine([(builder.pairs_with_zero(0, 0.3), weights)], np.zeros(200)))
+    with mpmath.workdps(50):
+        for row, bound in zip(weights, circuit.deformation_bound(), strict=True):
+            exact = mpmath.fsum(mpmath.mpf(float(w)) for w in row) * mpmath.mpf(0.3) * mpmath.log(2)
+            assert exact <= bound <= exact * (1 + mpmath.mpf("1e-13"))
+
+
+def test_gradients_that_vanish() -> None:
+    hard = Circuit((Input(2), Gibbs(0, 0.0, uniform_segments(1, 2))), 1)
+    assert hard.gradient([[0.0, 1.0], [1.0, 1.0]]).tolist() == [[[0.0, 0.0]] * 2] * 2
+    constant = Circuit((Input(2), Affine((), np.ones(1))), 1)
+    assert constant.gradient([[3.0, 4.0]]).tolist() == [[[0.0, 0.0]]]
+
+
 def test_deformation_of_single_nodes() -> None:
     builder = CircuitBuilder(3)
     joined = builder.build(builder.log_sum_exp(0, 0.5, np.array([0, 1, 3])))
@@ -158,6 +175,7 @@ def test_deformation_of_single_nodes() -> None:
     moved = builder.add(Gibbs(builder.pairs_with_zero(0, 0.5), 0.0, uniform_segments(1, 2)))
     assert builder.build(plain).deformation_bound().tolist() == [0.0, 0.0]
     assert builder.build(moved).deformation_bound().tolist() == pytest.approx([1.0, 1.0])
+    assert builder.build(builder.add(Pointwise(0, "exp", 2))).deformation_bound().tolist() == [0.0, 0.0]
     inverse = builder.build(builder.add(Pointwise(builder.pairs_with_zero(0, 0.5), "reciprocal", 2)))
     assert np.isinf(inverse.deviations[inverse.output].below).all()  # softplus only rises, its reciprocal falls
 
