@@ -120,6 +120,9 @@ CASES = {
         [node("Exp", "x", "e"), node("Neg", "x", "n"), node("Exp", "n", "g"), node("Add", "e g", "p"), node("Log", "p")]
     ),
     "flatten": Case([node("Flatten", "x", "f"), node("Gemm", "f w")], {"w": rng.normal(size=(6, 2))}, (11, 20), THREE),
+    "flatten-negative": Case(
+        [node("Flatten", "x", "f", axis=-2), node("ReduceMax", "f axes")], axes([1]), (18, 20), THREE
+    ),
     "reshape": Case(
         [node("Reshape", "x s", "r"), node("ReduceMax", "r", axes=[2], keepdims=0)],
         {"s": np.array([-1, 2, 2], dtype=np.int64)},

@@ -116,6 +116,11 @@ LAYERS: dict[str, Refusal] = {
     "batch-norm-training": image(
         node("BatchNormalization", "x s b m v", "y p q", training_mode=1), STATISTICS, "training mode"
     ),
+    "batch-norm-zero": image(
+        node("BatchNormalization", "x s b m v", epsilon=0.0), {**STATISTICS, "v": np.zeros(4)}, "must be positive"
+    ),
+    "dropout-training": refusal(node("Dropout", "x r t"), {"r": 0.5, "t": np.array(True)}, "training mode"),
+    "flatten-axis": refusal(node("Flatten", "x", axis=7), {}, "axis 7|not a valid"),
     "batch-norm-spatial": image(node("BatchNormalization", "x s b m v", spatial=0), STATISTICS, "spatial=0", 7),
     "batch-norm-variance": image(
         node("BatchNormalization", "x s b m v"), {**STATISTICS, "v": -np.ones(4)}, "must be positive"
@@ -186,6 +191,7 @@ LAYERS: dict[str, Refusal] = {
     "expand-nothing": refusal(node("Expand", "x s"), {"s": ints(1, 0)}, "must be positive", ("batch", 1)),
     "expand-batch": refusal(node("Expand", "x s"), {"s": ints(3, 1, 4)}, "along the batch axis"),
     "tile-batch": refusal(node("Tile", "x r"), {"r": ints(2, 1)}, "repeats the batch axis"),
+    "tile-nothing": refusal(node("Tile", "x r"), {"r": ints(1, 0)}, "repeats"),
     "tile-count": refusal(node("Tile", "x r"), {"r": ints(2)}, "repeats|not a valid"),
     "matmul-vector": refusal(node("MatMul", "w x"), {"w": np.ones(3)}, "vectors are not supported", ROWS),
     "matmul-rows": refusal(node("MatMul", "w x"), {"w": np.ones((3, 1))}, "mix the batch axis|do not fit"),
