@@ -312,15 +312,26 @@ def test_lattice_absorption(sign: float) -> None:
     assert sp.csr_array(selected.terms[0].matrix).toarray().tolist() == ([[0.0, 1.0]] if sign > 0 else [[1.0, 0.0]])  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("eps", "constant"), [(0.0, 5.0), (0.5, 0.0)])
-def test_no_absorption_past_constants_and_temperatures(eps: float, constant: float) -> None:
-    """max(max(a, a, b) + 5, max(a, b, c)) has two pieces, and so has max(a ⊕ a ⊕ b, a ⊕ b ⊕ c) at ε > 0."""
+@pytest.mark.parametrize(("eps", "constant", "factor"), [(0.0, 5.0, 1.0), (0.5, 0.0, 1.0), (0.0, 0.0, 2.0)])
+def test_no_absorption_past_constants_temperatures_and_factors(eps: float, constant: float, factor: float) -> None:
+    """max(max(a, b) + 5, max(a, b, c)) has two pieces, and so has max(a ⊕ a ⊕ b, a ⊕ b ⊕ c) at ε > 0."""
     builder = CircuitBuilder(3)
-    parts = builder.affine([(0, np.eye(3)[[0, 0, 1, 0, 1, 2]])], np.zeros(6))
-    inner = builder.log_sum_exp(parts, eps, uniform_segments(2, 3))
-    outer = builder.log_sum_exp(builder.affine([(inner, np.eye(2))], [constant, 0.0]), 0.0, one(2))
+    chosen = [0, 1, 0, 1, 2] if eps == 0.0 else [0, 0, 1, 0, 1, 2]
+    parts = builder.affine([(0, np.eye(3)[chosen])], np.zeros(len(chosen)))
+    inner = builder.log_sum_exp(parts, eps, np.array([0, len(chosen) - 3, len(chosen)]))
+    outer = builder.log_sum_exp(builder.affine([(inner, np.diag([factor, 1.0]))], [constant, 0.0]), 0.0, one(2))
     after = DropDominated()(builder.build(outer))
     assert after.nodes[after.output].segments.tolist() == [0, 2]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_of_equal_pieces_one_stays(sign: float) -> None:
+    builder = CircuitBuilder(2)
+    inner = builder.log_sum_exp(
+        builder.affine([(0, np.eye(2)[[0, 1, 1, 0]])], np.zeros(4)), 0.0, uniform_segments(2, 2)
+    )
+    outer = builder.log_sum_exp(builder.affine([(inner, np.eye(2) * sign)], np.zeros(2)), 0.0, one(2))
+    assert widths(DropDominated()(builder.build(outer)))[-1] == [1]
 
 
 def test_of_parallel_pieces_the_highest_stays_at_temperature_zero_alone() -> None:
