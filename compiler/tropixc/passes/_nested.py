@@ -10,8 +10,7 @@ import scipy.sparse as sp
 from tropix.arrays import BoolArray, IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, LogSumExp, Node
 from tropixc.passes._exact import exact_rows
-from tropixc.passes._pairs import component_uses
-from tropixc.passes._pass import heavy, rewrite
+from tropixc.passes._pass import component_uses, heavy, rewrite
 from tropixc.passes._rows import Columns, as_affine
 
 

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, LogSumExp, Node, uniform_segments
 from tropixc.passes._exact import exact_rows
-from tropixc.passes._pass import heavy, rewrite
+from tropixc.passes._pass import component_uses, heavy, rewrite
 from tropixc.passes._rows import Columns, as_affine, numbered_rows
 
 LARGEST_ROW = 64
@@ -43,21 +43,6 @@ class RaisePairs:
             return new
 
         return rewrite(circuit, rule)
-
-
-def component_uses(circuit: Circuit) -> list[IntArray]:
-    """For each node, how often each of its components is read; the output is read once more."""
-    counts = [np.zeros(node.size, dtype=np.int64) for node in circuit.nodes]
-    counts[circuit.output] += 1
-    for node in circuit.nodes:
-        if isinstance(node, Affine):
-            for term in node.terms:
-                columns = sp.csr_array(term.matrix).indices
-                counts[term.source] += np.bincount(columns, minlength=len(counts[term.source]))
-        else:
-            for source in node.sources:
-                counts[source] += 1
-    return counts
 
 
 @dataclass(frozen=True, eq=False)

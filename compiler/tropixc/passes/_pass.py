@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+import scipy.sparse as sp
 
+from tropix.arrays import IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, Gibbs, Input, LogSumExp, Node
 
 Rewrite = Callable[[CircuitBuilder, int, Node], int]
@@ -55,4 +57,19 @@ def use_counts(circuit: Circuit) -> list[int]:
     for node in circuit.nodes:
         for source in node.sources:
             counts[source] += 1
+    return counts
+
+
+def component_uses(circuit: Circuit) -> list[IntArray]:
+    """For each node, how often each of its components is read; the output is read once more."""
+    counts = [np.zeros(node.size, dtype=np.int64) for node in circuit.nodes]
+    counts[circuit.output] += 1
+    for node in circuit.nodes:
+        if isinstance(node, Affine):
+            for term in node.terms:
+                columns = sp.csr_array(term.matrix).indices
+                counts[term.source] += np.bincount(columns, minlength=len(counts[term.source]))
+        else:
+            for source in node.sources:
+                counts[source] += 1
     return counts

@@ -11,6 +11,7 @@ import networkx
 import numpy as np
 import scipy.sparse as sp
 
+from tropix.arrays import BoolArray
 from tropix.circuits import Affine, Circuit, Gibbs, Matrix, Product, Term
 
 
@@ -117,15 +118,20 @@ def _weighted(view: View, position: int) -> list[int]:
     return found
 
 
+def empty_rows(node: Affine) -> BoolArray:
+    """Which components of an affine node are 0."""
+    empty = node.bias == 0
+    for term in node.terms:
+        empty &= np.diff(sp.csr_array(term.matrix).indptr) == 0
+    return np.asarray(empty)
+
+
 def _pairs_with_zero(view: View, node: Gibbs) -> bool:
     """Whether the weights are logistic functions: one logit of every pair is 0."""
     source = view.circuit.nodes[node.source]
     if not isinstance(source, Affine) or (node.widths != 2).any():
         return False
-    filled = source.bias != 0
-    for term in source.terms:
-        filled = filled | (np.diff(sp.csr_array(term.matrix).indptr) > 0)
-    return bool((~filled).reshape(-1, 2).any(axis=1).all())
+    return bool(empty_rows(source).reshape(-1, 2).any(axis=1).all())
 
 
 def _scores(view: View, source: int) -> tuple[list[int], float, int]:
