@@ -275,6 +275,16 @@ def test_components_that_nothing_reads_go() -> None:
     np.testing.assert_allclose(after(points), circuit(points), rtol=1e-14)
 
 
+def test_readers_of_different_components_each_find_theirs() -> None:
+    builder = CircuitBuilder(1)
+    wide = builder.affine([(0, [[1.0], [2.0], [3.0], [5.0]])], np.zeros(4))
+    squares = builder.add(Product(wide, wide, 4))
+    circuit = builder.build(builder.affine([(wide, [[0.0, 1.0, 0.0, 1.0]]), (squares, [[0.0, 0.0, 1.0, 0.0]])], [0.0]))
+    after = DropUnused()(circuit)
+    assert after.nodes[1].size == 3
+    assert exactly(after, [Fraction(1)]) == [2 + 5 + 9]
+
+
 # -- dominated --
 
 
