@@ -98,6 +98,7 @@ CASES = {
         ],
         {"c": POSITIVE, "d": 3.0, **axes([1])},
     ),
+    "exp-times-zero": Case([node("Exp", "x", "e"), node("Mul", "e c")], {"c": [0.0, 1.0, 2.0, 0.5]}),
     "exp-times-signs": Case([node("Exp", "x", "e"), node("Mul", "e c")], {"c": [0.0, 1.0, -2.0, 0.5]}),
     "negative-over-exps": Case(
         [node("Exp", "x", "e"), node("Add", "e one", "d"), node("Div", "minus d")], {"one": 1.0, "minus": -1.0}

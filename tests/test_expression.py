@@ -134,8 +134,9 @@ def test_constants_and_affine_outputs() -> None:
 
 def test_outputs_and_sizes_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = lattice(3)
-    with pytest.raises(InvalidInput, match="outputs 0 to 3"):
-        to_expression(circuit, 4)
+    for output in (4, -1):
+        with pytest.raises(InvalidInput, match="outputs 0 to 3"):
+            to_expression(circuit, output)
     monkeypatch.setattr(_expression, "MAX_CHARACTERS", 10)
     with pytest.raises(Unsupported, match="more than 10 characters"):
         to_expression(circuit)

@@ -63,13 +63,15 @@ def test_maxima_by_their_operators(tmp_path: Path) -> None:
         "maxout": node("ReduceMax", "x axes"),
         "absolute value": node("Abs", "x"),
         "clip": node("Clip", "x lo hi"),
+        "max pooling ": node("GlobalMaxPool", "x"),
+        "average pooling ": node("GlobalAveragePool", "x"),
         "leaky ReLU": node("LeakyRelu", "x", alpha=0.25),
         "average pooling": node("AveragePool", "x", kernel_shape=[2]),
         "convolution": node("Conv", "x w"),
     }.items():
         constants = {"lo": -1.0, "hi": 1.0, "w": normal(2, 3, 3), **axes([1])}
         used = {name: value for name, value in constants.items() if name in item.input}
-        assert kinds(blocks([item], used, tmp_path, ("batch", 3, 4))) == [kind]
+        assert kinds(blocks([item], used, tmp_path, ("batch", 3, 4))) == [kind.strip()]
 
 
 def test_a_minimum_is_a_maximum_of_negatives(tmp_path: Path) -> None:
@@ -285,6 +287,11 @@ def test_every_node_is_in_a_block(tmp_path: Path) -> None:
     found = residual(tmp_path)
     covered = sorted(i for block in found if not block.kind.startswith("residual") for i in block.nodes)
     assert covered == list(range(1, covered[-1] + 1))
+
+
+def test_a_constant_is_a_block() -> None:
+    builder = CircuitBuilder(1)
+    assert kinds(describe_blocks(builder.build(builder.affine([], [2.0])))) == ["constant"]
 
 
 def test_blocks_of_circuits_given_as_arrays() -> None:

@@ -136,7 +136,6 @@ def _contracted(call: Call, tensor: Tensor, matrix: FloatArray, shape: tuple[int
 def _product(call: Call, left: Tensor, right: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Two computed stacks of matrices: all products, then their sums."""
     *stack, m, k, n = shape
-    check_size(2 * math.prod(shape), call.what)
     wide = (*stack, m, n, k)
     first = Tensor(left.source, np.broadcast_to(left.index[..., :, None, :], wide))
     second = Tensor(right.source, np.broadcast_to(np.swapaxes(right.index, -1, -2)[..., None, :, :], wide))
