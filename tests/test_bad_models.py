@@ -188,7 +188,7 @@ BAD: dict[Callable[[Path], None], tuple[type[TropixError], str]] = {
     not_onnx: (FormatError, "not an ONNX file"),
     empty_file: (FormatError, "no ONNX graph"),
     empty_graph: (FormatError, "no ONNX graph"),
-    unknown_operator: (Unsupported, r"no rule for Sin \(node 'sine'\).*Supported operators"),
+    unknown_operator: (Unsupported, r"no rule for Sin \(node 'sine'\).*tropix operators"),
     foreign_domain: (Unsupported, r"ai.onnx.ml.Binarizer \(node 'binarizer'\)"),
     dynamic_features: (Unsupported, "only the first .batch. axis may be dynamic"),
     negative_shape: (FormatError, "must be positive"),
