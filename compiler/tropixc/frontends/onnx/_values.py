@@ -347,7 +347,7 @@ def reduction(tensor: Tensor, axes: tuple[int, ...], keepdims: bool) -> tuple[Te
 def multiply(builder: CircuitBuilder, left: Tensor, right: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     """The elementwise product of two computed tensors, with broadcasting to ``shape``."""
     size = math.prod(shape)
-    check_size(2 * size, name)
+    check_size(4 * size, name)  # two selections, the product, and what adds it up
     sides = [
         contiguous(builder, Tensor(side.source, np.broadcast_to(side.index, shape).ravel()), f"{name}/{which}")
         for side, which in ((left, "left"), (right, "right"))
