@@ -60,6 +60,7 @@ CASES = {
     "reduce-max-old": Case([node("ReduceMax", "x", axes=[1], keepdims=0)], opsets=(7, 13, 17), shape=THREE),
     "reduce-lse": Case([node("ReduceLogSumExp", "x axes", keepdims=0)], axes([-1]), (18, 20), THREE),
     "reduce-lse-old": Case([node("ReduceLogSumExp", "x", axes=[1])], opsets=(7, 17), shape=THREE),
+    "lse-subtracted": Case([node("ReduceLogSumExp", "x axes", "l"), node("Sub", "x l")], axes([1]), (18, 20), THREE),
     "log-softmax": Case([node("LogSoftmax", "x", axis=1)], opsets=(7, 12, 13, 20)),
     "log-softmax-3d": Case([node("LogSoftmax", "x")], shape=THREE),
     "log-softmax-3d-old": Case([node("LogSoftmax", "x")], opsets=(11,), shape=THREE),
@@ -97,6 +98,22 @@ CASES = {
         ],
         {"c": POSITIVE, "d": 3.0, **axes([1])},
     ),
+    "exp-times-zero": Case([node("Exp", "x", "e"), node("Mul", "e c")], {"c": [0.0, 1.0, 2.0, 0.5]}),
+    "exp-times-signs": Case([node("Exp", "x", "e"), node("Mul", "e c")], {"c": [0.0, 1.0, -2.0, 0.5]}),
+    "negative-over-exps": Case(
+        [node("Exp", "x", "e"), node("Add", "e one", "d"), node("Div", "minus d")], {"one": 1.0, "minus": -1.0}
+    ),
+    "exps-over-another-axis": Case(
+        [
+            node("Reshape", "x s", "r"),
+            node("Exp", "r", "e"),
+            node("ReduceSum", "e axes", "t", keepdims=0),
+            node("Div", "e t"),
+        ],
+        {"s": np.array([3, 3], dtype=np.int64), **axes([1])},
+        (13,),
+        (9,),
+    ),
     "product-of-exps": Case(
         [node("Exp", "x", "e"), node("Neg", "x", "n"), node("Exp", "n", "g"), node("Mul", "e g", "p"), node("Log", "p")]
     ),
@@ -104,6 +121,9 @@ CASES = {
         [node("Exp", "x", "e"), node("Neg", "x", "n"), node("Exp", "n", "g"), node("Add", "e g", "p"), node("Log", "p")]
     ),
     "flatten": Case([node("Flatten", "x", "f"), node("Gemm", "f w")], {"w": rng.normal(size=(6, 2))}, (11, 20), THREE),
+    "flatten-negative": Case(
+        [node("Flatten", "x", "f", axis=-2), node("ReduceMax", "f axes")], axes([1]), (18, 20), THREE
+    ),
     "reshape": Case(
         [node("Reshape", "x s", "r"), node("ReduceMax", "r", axes=[2], keepdims=0)],
         {"s": np.array([-1, 2, 2], dtype=np.int64)},

@@ -116,6 +116,13 @@ def folded_bomb(path: Path) -> None:
     save(model(nodes, {"column": np.ones((20_000, 1)), "row": np.ones((1, 20_000))}), path)
 
 
+def empty_but_huge(path: Path) -> None:
+    proto = good()
+    proto.graph.initializer[0].dims[:] = [2**60, 0]
+    proto.graph.initializer[0].raw_data = b""
+    save(proto, path)
+
+
 def negative_dimension(path: Path) -> None:
     proto = good()
     proto.graph.initializer[0].dims[:] = [-4, -2]
@@ -188,7 +195,7 @@ BAD: dict[Callable[[Path], None], tuple[type[TropixError], str]] = {
     not_onnx: (FormatError, "not an ONNX file"),
     empty_file: (FormatError, "no ONNX graph"),
     empty_graph: (FormatError, "no ONNX graph"),
-    unknown_operator: (Unsupported, r"no rule for Sin \(node 'sine'\).*Supported operators"),
+    unknown_operator: (Unsupported, r"no rule for Sin \(node 'sine'\).*tropix operators"),
     foreign_domain: (Unsupported, r"ai.onnx.ml.Binarizer \(node 'binarizer'\)"),
     dynamic_features: (Unsupported, "only the first .batch. axis may be dynamic"),
     negative_shape: (FormatError, "must be positive"),
@@ -202,6 +209,7 @@ BAD: dict[Callable[[Path], None], tuple[type[TropixError], str]] = {
     announced_more_than_held: (FormatError, "does not hold|not hold them"),
     announced_in_a_constant: (FormatError, "Constant node 'bomb'.*announces"),
     folded_bomb: (FormatError, "MatMul node 'bomb' would compute a constant of 400000000 elements"),
+    empty_but_huge: (FormatError, "announces 0 elements|announces"),
     negative_dimension: (FormatError, "negative dimension"),
     external("../secret.bin"): (FormatError, "outside the model's folder"),
     external("/etc/hostname"): (FormatError, "outside the model's folder"),

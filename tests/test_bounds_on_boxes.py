@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from circuits_of_all_kinds import everything
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tropix import Circuit, InvalidInput
-from tropix.circuits import CircuitBuilder, Gibbs, Input, Pointwise, Product, uniform_segments
+from tropix.circuits import Affine, CircuitBuilder, Gibbs, Input, LogSumExp, Pointwise, Product, uniform_segments
 
 
 @settings(max_examples=150)
@@ -50,6 +52,58 @@ def test_exact_ends_of_an_affine_map_lie_inside() -> None:
         high = sum((Fraction(w) * ends[1 if w > 0 else 0] for w in row), Fraction(0))
         assert Fraction(lower) <= low <= Fraction(lower) + Fraction(1, 10**13)
         assert Fraction(upper) - Fraction(1, 10**13) <= high <= Fraction(upper)
+
+
+def test_a_small_sum_on_a_large_bias_lies_inside() -> None:
+    builder = CircuitBuilder(1)
+    found = builder.build(builder.affine([(0, [[1.0]])], [1.0])).bounds((1e-20, 1e-20))[1]
+    assert Fraction(found.lower[0]) <= 1 + Fraction(1e-20) <= Fraction(found.upper[0])
+
+
+def test_exact_products_lie_inside() -> None:
+    builder = CircuitBuilder(2)
+    circuit = builder.build(builder.add(Product(0, builder.affine([(0, [[0.0, 1.0], [0.0, 1.0]])], [0.0, 0.0]), 2)))
+    for x in np.random.default_rng(0).normal(size=(20, 2)):
+        found = circuit.bounds((x, x))[circuit.output]
+        assert Fraction(found.lower[0]) <= Fraction(x[0]) * Fraction(x[1]) <= Fraction(found.upper[0])
+
+
+@pytest.mark.parametrize("eps", [0.01, 1.0, 1000.0])
+def test_exact_joins_and_weights_lie_inside(eps: float) -> None:
+    joined = Circuit((Input(3), LogSumExp(0, eps, uniform_segments(1, 3))), 1)
+    weights = Circuit((Input(3), Gibbs(0, eps, uniform_segments(1, 3))), 1)
+    for x in np.random.default_rng(1).normal(size=(40, 3)):
+        total, shares = joined.bounds((x, x))[1], weights.bounds((x, x))[1]
+        with mpmath.workdps(50):
+            terms = [mpmath.exp(mpmath.mpf(float(v)) / mpmath.mpf(eps)) for v in x]
+            value = mpmath.mpf(eps) * mpmath.log(mpmath.fsum(terms))
+            assert total.lower[0] <= value <= total.upper[0]
+            for k, term in enumerate(terms):
+                assert shares.lower[k] <= term / mpmath.fsum(terms) <= shares.upper[k]
+
+
+@pytest.mark.parametrize("name", ["erf", "exp", "log", "reciprocal", "sqrt"])
+def test_exact_values_of_functions_lie_inside(name: Any) -> None:
+    form = {"reciprocal": lambda x: 1 / x}.get(name) or getattr(mpmath, name)
+    circuit = Circuit((Input(1), Pointwise(0, name, 1)), 1)
+    for x in np.random.default_rng(2).uniform(0.1, 3, size=60):
+        found = circuit.bounds((x, x))[1]
+        with mpmath.workdps(50):
+            assert found.lower[0] <= form(mpmath.mpf(float(x))) <= found.upper[0]
+
+
+def test_ends_of_domains_and_ranges() -> None:
+    far = Circuit((Input(2), Gibbs(0, 1.0, uniform_segments(1, 2))), 1).bounds(([-1e6, 0.0], [-1e6, 0.0]))[1]
+    assert far.upper[0] > 0  # e^-1000000 is no 0
+    alone = Circuit((Input(2), Gibbs(0, 1.0, uniform_segments(2, 1))), 1).bounds(([-np.inf, 0.0], [np.inf, 1.0]))[1]
+    assert (alone.lower.tolist(), alone.upper.tolist()) == ([1.0, 1.0], [1.0, 1.0])
+    root = Circuit((Input(1), Pointwise(0, "sqrt", 1)), 1).bounds((-1.0, 4.0))[1]
+    assert root.lower[0] == pytest.approx(0.0, abs=1e-14)
+    logarithm = Circuit((Input(1), Pointwise(0, "log", 1)), 1).bounds((-2.0, -1.0))[1]
+    assert (logarithm.lower[0], logarithm.upper[0]) == (-np.inf, np.inf)
+    zero = Affine((), np.zeros(1))
+    product = Circuit((Input(1), zero, Product(0, 1, 1)), 2).bounds((-np.inf, np.inf))[2]
+    assert max(-product.lower[0], product.upper[0]) < 1e-300
 
 
 def test_unbounded_boxes() -> None:
@@ -95,6 +149,21 @@ def test_monotonicity_is_found_where_signs_show_it() -> None:
     assert sigmoid.monotonicity().nonincreasing[:, 0].tolist() == [False, True]
 
 
+def test_what_does_not_depend_on_the_input_has_every_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    builder = CircuitBuilder(2)
+    square = builder.add(Product(0, 0, 2))
+    alone = builder.build(builder.add(Gibbs(square, 1.0, uniform_segments(2, 1))))
+    assert alone.monotonicity().nondecreasing.all()
+    assert alone.monotonicity().nonincreasing.all()
+    builder = CircuitBuilder(2)
+    first = builder.affine([(0, [[1.0, 0.0]])], [0.0])
+    found = builder.build(builder.add(Product(first, first, 1))).monotonicity()
+    assert found.nondecreasing.tolist() == found.nonincreasing.tolist() == [[False, True]]
+    monkeypatch.setattr("tropix.circuits._analysis.MAX_DIRECTIONS", 1)
+    line = Circuit((Input(2), LogSumExp(0, 0.0, uniform_segments(1, 2))), 1).monotonicity()
+    assert not line.nondecreasing.any()
+
+
 @settings(max_examples=80)
 @given(seed=st.integers(0, 10**6))
 def test_float32_execution_stays_within_the_rounding_bound(seed: int) -> None:
@@ -112,6 +181,30 @@ def test_the_rounding_of_equal_weights_is_bounded() -> None:
     points = np.zeros((1, 3))
     third = abs(Fraction(float(np.float32(1) / np.float32(3))) - Fraction(1, 3))
     assert third < Fraction(circuit.rounding_bound(points, 2.0**-24)[0, 0]) < 8 * third
+
+
+def test_rounding_of_single_nodes() -> None:
+    u, ulps = 2.0**-24, 8  # what is assumed of a runtime's exp and log
+    builder = CircuitBuilder(2)
+    inexact = builder.affine([(0, 3 * np.eye(2))], [0.0, 0.0])
+    half = builder.affine([], np.full(2, -np.log(2)))
+
+    def bound(node: int, x: tuple[float, float] = (1.0, 1.0)) -> Any:
+        return builder.build(node).rounding_bound(np.array([x]), u)[0]
+
+    error = bound(inexact)[0]
+    assert error >= 3 * u
+    assert bound(builder.affine([(inexact, 1e6 * np.eye(2)), (0, np.eye(2))], [0.0, 0.0]))[0] >= 1e6 * error
+    assert bound(builder.log_sum_exp(half, 1.0, uniform_segments(1, 2)))[0] >= ulps * u  # of log(1/2 + 1/2) = 0
+    assert bound(builder.add(Pointwise(0, "exp", 2)))[0] >= ulps * u * np.e
+    assert bound(builder.add(Pointwise(inexact, "log", 2)), (1e-45, 1e-45))[0] > 0
+    difference = builder.affine([(inexact, [[1.0, -1.0], [1.0, 0.0]])], [0.0, 0.0])  # 0, perhaps negative
+    assert bound(builder.add(Pointwise(difference, "sqrt", 2)))[0] == np.inf
+    assert bound(builder.add(Gibbs(difference, 0.0, uniform_segments(1, 2)))).tolist() == [1.0, 1.0]
+    weights = bound(builder.add(Gibbs(inexact, 1.0, uniform_segments(1, 2))))
+    assert (weights >= np.expm1(2 * error) / 2).all()
+    product = bound(builder.add(Product(inexact, inexact, 2)))
+    assert (product >= 2 * 3 * error + 9 * u).all()
 
 
 def test_an_unknown_error_stays_unknown() -> None:

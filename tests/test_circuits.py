@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mpmath
 import networkx
 import numpy as np
@@ -20,6 +22,7 @@ from tropix.circuits import (
     Gibbs,
     Input,
     LogSumExp,
+    Pointwise,
     Product,
     Term,
     uniform_segments,
@@ -146,6 +149,49 @@ def test_deformation_bound_by_hand() -> None:
     assert out(np.zeros(1))[0] == pytest.approx(1.5 * np.log(2) - 0.5 * np.log(4))
 
 
+def test_deformations_are_rounded_upwards() -> None:
+    weights = np.random.default_rng(0).uniform(0, 1, size=(200, 7))
+    builder = CircuitBuilder(7)
+    circuit = builder.build(builder.affine([(builder.pairs_with_zero(0, 0.3), weights)], np.zeros(200)))
+    with mpmath.workdps(50):
+        for row, bound in zip(weights, circuit.deformation_bound(), strict=True):
+            exact = mpmath.fsum(mpmath.mpf(float(w)) for w in row) * mpmath.mpf(0.3) * mpmath.log(2)
+            assert exact <= bound <= exact * (1 + mpmath.mpf("1e-13"))
+
+
+def test_gradients_that_vanish() -> None:
+    hard = Circuit((Input(2), Gibbs(0, 0.0, uniform_segments(1, 2))), 1)
+    assert hard.gradient([[0.0, 1.0], [1.0, 1.0]]).tolist() == [[[0.0, 0.0]] * 2] * 2
+    constant = Circuit((Input(2), Affine((), np.ones(1))), 1)
+    assert constant.gradient([[3.0, 4.0]]).tolist() == [[[0.0, 0.0]]]
+
+
+def test_deformation_of_single_nodes() -> None:
+    builder = CircuitBuilder(3)
+    joined = builder.build(builder.log_sum_exp(0, 0.5, np.array([0, 1, 3])))
+    assert joined.deformation_bound().tolist() == pytest.approx([0.0, 0.5 * np.log(2)], rel=1e-12)
+    builder = CircuitBuilder(2)
+    plain = builder.add(Gibbs(0, 0.0, uniform_segments(1, 2)))
+    moved = builder.add(Gibbs(builder.pairs_with_zero(0, 0.5), 0.0, uniform_segments(1, 2)))
+    assert builder.build(plain).deformation_bound().tolist() == [0.0, 0.0]
+    assert builder.build(moved).deformation_bound().tolist() == pytest.approx([1.0, 1.0])
+    assert builder.build(builder.add(Pointwise(0, "exp", 2))).deformation_bound().tolist() == [0.0, 0.0]
+    inverse = builder.build(builder.add(Pointwise(builder.pairs_with_zero(0, 0.5), "reciprocal", 2)))
+    assert np.isinf(inverse.deviations[inverse.output].below).all()  # softplus only rises, its reciprocal falls
+
+
+def test_lipschitz_of_weights() -> None:
+    builder = CircuitBuilder(1)
+    pair = builder.affine([(0, [[1.0], [-1.0]])], [0.0, 0.0])
+    weights = builder.build(builder.add(Gibbs(pair, 0.25, uniform_segments(1, 2))))
+    assert weights.lipschitz(2).tolist() == pytest.approx([2.0, 2.0])
+    assert (weights.lipschitz(2) >= np.abs(weights.gradient([0.0])[:, 0])).all()  # attained
+    alone = builder.build(builder.add(Gibbs(pair, 0.25, uniform_segments(2, 1))))
+    assert alone.lipschitz(2).tolist() == [0.0, 0.0]
+    constant = builder.affine([], [1.0, 2.0])
+    assert builder.build(builder.add(Gibbs(constant, 0.0, uniform_segments(1, 2)))).lipschitz(2).tolist() == [0.0, 0.0]
+
+
 def test_structural_circuits_have_no_bound_but_gradients_do() -> None:
     assert np.isinf(gated(0).deformation_bound()).all()
     builder = CircuitBuilder(2)
@@ -191,6 +237,28 @@ def test_curvature() -> None:
     # −max(−a, −b) = min(a, b), and −(−f) is convex again
     back = tropixc.from_arrays([([[1.0], [2.0]], [0, 0], ("max", 2)), ([[-1.0]], [0.0], None), ([[-1.0]], [0.0], None)])
     assert back.curvature() is Curvature.CONVEX
+
+
+def test_curvature_of_functions() -> None:
+    def bent(name: Any, sign: float) -> Curvature:
+        builder = CircuitBuilder(1)
+        joined = builder.log_sum_exp(builder.affine([(0, [[1.0], [2.0]])], [0.0, 1.0]), 1.0, uniform_segments(1, 2))
+        inner = builder.affine([(joined, [[sign]])], [9.0])
+        return builder.build(builder.add(Pointwise(inner, name, 1))).curvature()
+
+    assert [bent("exp", sign) for sign in (1.0, -1.0)] == [Curvature.CONVEX, Curvature.UNKNOWN]
+    for name in ("log", "sqrt"):
+        assert [bent(name, sign) for sign in (1.0, -1.0)] == [Curvature.UNKNOWN, Curvature.CONCAVE]
+    for name in ("erf", "reciprocal"):
+        assert {bent(name, sign) for sign in (1.0, -1.0)} == {Curvature.UNKNOWN}
+
+
+def test_curvature_of_weights_and_sums() -> None:
+    builder = CircuitBuilder(1)
+    assert builder.build(builder.add(Gibbs(0, 1.0, uniform_segments(1, 1)))).curvature() is Curvature.AFFINE
+    square, bend = builder.add(Product(0, 0, 1)), builder.relu(0)
+    for terms in ([(square, [[1.0]]), (bend, [[1.0]])], [(bend, [[1.0]]), (square, [[1.0]])]):
+        assert builder.build(builder.affine(terms, [0.0])).curvature() is Curvature.UNKNOWN
 
 
 def test_exactness() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -56,10 +57,22 @@ def lattice(seed: int) -> Circuit:
     return builder.build(nodes[-1])
 
 
-@settings(max_examples=80)
-@given(seed=st.integers(0, 10**6), simplified=st.booleans())
-def test_the_text_is_the_function(seed: int, simplified: bool) -> None:
-    circuit = lattice(seed)
+def tree(seed: int) -> Circuit:
+    """Random maxima and minima of sums where every part is read once, so that signs go down to the leaves."""
+    rng = np.random.default_rng(seed)
+    builder = CircuitBuilder(2)
+    node = builder.affine([(0, rng.integers(-4, 5, size=(8, 2)) / 2)], rng.integers(-4, 5, size=8) / 2)
+    for size in (4, 2, 1):
+        node = builder.log_sum_exp(node, 0.0, uniform_segments(size, 2))
+        signs = np.diag(rng.choice([-1.0, 1.0, -0.5], size=size))
+        node = builder.affine([(node, signs), (0, rng.integers(-2, 3, size=(size, 2)))], rng.integers(-2, 3, size=size))
+    return builder.build(node)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6), simplified=st.booleans(), build=st.sampled_from([lattice, tree]))
+def test_the_text_is_the_function(seed: int, simplified: bool, build: Callable[[int], Circuit]) -> None:
+    circuit = build(seed)
     circuit = optimize(circuit) if simplified else circuit
     points = np.random.default_rng(seed).integers(-6, 7, size=(5, 2)) / 4
     exact = circuit.exact(Rationals.of(points)).fractions()
@@ -96,6 +109,21 @@ def test_smooth_nodes_and_shared_parts() -> None:
     assert circuit([x])[0] == pytest.approx(2 * math.erf(total * softmax) - 3 * total)
 
 
+def test_signs_of_smooth_nodes() -> None:
+    builder = CircuitBuilder(1)
+    pair = builder.affine([(0, [[1.0], [-1.0]])], [0.0, 0.0])
+    joined = builder.log_sum_exp(pair, 0.5, uniform_segments(1, 2))
+    weights = builder.add(Gibbs(pair, 1.0, uniform_segments(1, 2)))
+    for node, text in {
+        joined: "-lse[0.5](a0, a1)",
+        weights: "-gibbs[1](a0; a0, a1)",
+        builder.add(Product(pair, pair, 2)): "-(a0)*(a0)",
+        builder.add(Pointwise(pair, "erf", 2)): "-erf(a0)",
+    }.items():
+        first = np.eye(1, builder.size(node))
+        assert to_expression(builder.build(builder.affine([(node, -first)], [0.0]))).value == text
+
+
 def test_constants_and_affine_outputs() -> None:
     builder = CircuitBuilder(1)
     circuit = builder.build(builder.affine([], [2.5]))
@@ -106,8 +134,9 @@ def test_constants_and_affine_outputs() -> None:
 
 def test_outputs_and_sizes_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = lattice(3)
-    with pytest.raises(InvalidInput, match="outputs 0 to 3"):
-        to_expression(circuit, 4)
+    for output in (4, -1):
+        with pytest.raises(InvalidInput, match="outputs 0 to 3"):
+            to_expression(circuit, output)
     monkeypatch.setattr(_expression, "MAX_CHARACTERS", 10)
     with pytest.raises(Unsupported, match="more than 10 characters"):
         to_expression(circuit)

@@ -202,3 +202,28 @@ def test_sparse_products_of_views() -> None:
     np.testing.assert_array_equal(out, matrix.toarray() @ columns[:, ::2].T)
     with pytest.raises(AssertionError):
         kernels.add_sparse_product(matrix, np.zeros((4, 3)), np.zeros((3, 3)).T)
+
+
+def test_threads_cover_all_rows_also_from_within_and_after_errors() -> None:
+    from tropix.kernels._threads import over_rows
+
+    seen = np.zeros(101, dtype=np.int64)
+
+    def inner(start: int, stop: int) -> None:
+        seen[start:stop] += 1
+
+    def outer(start: int, stop: int) -> None:
+        over_rows(lambda a, b: inner(start + a, start + b), stop - start, 10**9)
+
+    over_rows(outer, len(seen), 10**9)
+    assert (seen == 1).all()
+
+    def broken(start: int, stop: int) -> None:
+        if stop == len(seen):
+            raise ValueError("the last part")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="the last part"):
+            over_rows(broken, len(seen), 10**9)
+    over_rows(inner, len(seen), 10**9)
+    assert (seen == 2).all()

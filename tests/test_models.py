@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 import tropixc
 from tropix import Box, Circuit, InvalidInput, TropicalPolynomial, Unsupported
+from tropix.circuits import CircuitBuilder
 from tropix.exact import Rationals
-from tropixc.agreement import check_agreement, run_onnx, sample_points
+from tropixc.agreement import check_agreement, check_circuit, run_onnx, sample_points
 from tropixc.frontends.onnx import ImportedModel, import_onnx
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "examples"))
@@ -193,3 +195,47 @@ def test_data_outside_the_box_is_refused() -> None:
         sample_points(1, Box.of((0, 1), 1), np.array([[0.5], [2.0]]), 10, 0, False)
     with np.errstate(all="raise"):
         assert np.isfinite(sample_points(1, Box.of((-1e308, 1e308), 1), None, 10, 0, False)).all()
+
+
+def test_circuits_that_are_not_the_model_are_found_out(tmp_path: Path) -> None:
+    from onnx_models import node
+
+    imported, _ = one_piece(tmp_path, [node("Gemm", "x w")], {"w": np.eye(4)}, np.float32)
+    points = np.arange(8.0).reshape(2, 4)
+    found = check_circuit(imported, points)
+    assert (found.status, found.points, found.compared, found.left_out) == ("holds", 2, 8, 0)
+    assert 0 < found.rounding < 1e-5
+    assert found.line.startswith("agrees with onnxruntime on 2 points: largest difference 0 ")
+    builder = CircuitBuilder(4)
+    shifted = builder.build(builder.affine([(0, np.eye(4))], [0.0, 0.0, 0.25, 0.0]))
+    other = check_circuit(dataclasses.replace(imported, circuit=shifted), points)
+    assert (other.status, other.gap) == ("violated", 0.25)
+    assert other.line.startswith("DISAGREES")
+    with pytest.raises(InvalidInput, match="at all 0 points"):
+        check_circuit(imported, points[:0])
+
+
+def test_values_without_a_rounding_bound_are_not_compared(tmp_path: Path) -> None:
+    from onnx_models import node
+
+    nodes = [node("Sub", "x one", "d"), node("Reciprocal", "d")]
+    imported, _ = one_piece(tmp_path, nodes, {"one": 1.0}, np.float32)
+    near = 1 + 2.0**-23
+    found = check_circuit(imported, np.array([[near] * 4, [3.0, near, near, near]]))
+    assert (found.status, found.compared) == ("holds", 1)
+    assert found.gap < 1e-6
+    unknown = check_circuit(imported, np.full((2, 4), near))
+    assert (unknown.status, unknown.compared) == ("unknown", 0)
+    assert "unknown" in unknown.line
+
+
+def test_circuits_are_compared_where_the_runtime_does_not_overflow(tmp_path: Path) -> None:
+    from onnx_models import axes, node
+
+    nodes = [node("Exp", "x", "e"), node("ReduceSum", "e axes", "s"), node("Log", "s")]
+    imported, _ = one_piece(tmp_path, nodes, axes([1]), np.float32)
+    found = check_circuit(imported, np.array([[0.0] * 4, [100.0] * 4, [-90.0] * 4]))
+    assert (found.status, found.points, found.left_out) == ("holds", 1, 2)
+    assert "2 left out where its exponentials overflow" in found.line
+    with pytest.raises(InvalidInput, match="at all 1 points"):
+        check_circuit(imported, np.full((1, 4), 100.0))

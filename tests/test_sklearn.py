@@ -241,3 +241,13 @@ def learned(operator: str, outputs: int, **attributes: Any) -> bytes:
 def test_files_without_a_rule(model: bytes, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         import_bytes(model)
+
+
+def test_pipelines_with_steps_that_do_nothing() -> None:
+    classes = TARGETS["two"]
+    first = Pipeline([("nothing", "passthrough"), ("scale", StandardScaler()), ("model", LogisticRegression())])
+    circuit = tropixc.from_sklearn(first.fit(X, classes))
+    np.testing.assert_allclose(circuit(X), first.predict_proba(X), rtol=1e-9)
+    for empty in (Pipeline([]), Pipeline([("nothing", "passthrough")])):
+        with pytest.raises(Unsupported, match="must end in an estimator"):
+            tropixc.from_sklearn(empty)

@@ -224,11 +224,14 @@ class Circuit:
         """Monotonicity of a node (the output by default) in each input coordinate."""
         return self.monotonicities[self.output if node is None else node]
 
-    def bounds(self, box: BoxLike) -> tuple[Interval, ...]:
-        """Sound lower and upper bounds of every node on a box, by interval arithmetic rounded outwards."""
+    def bounds(self, box: BoxLike, *, every_temperature: bool = False) -> tuple[Interval, ...]:
+        """Sound lower and upper bounds of every node on a box, by interval arithmetic rounded outwards.
+
+        With ``every_temperature`` they hold for :meth:`heat` at every scale s ≥ 0, not for the circuit's own alone.
+        """
         from tropix.circuits._intervals import interval_bounds
 
-        return interval_bounds(self, Box.of(box, self.input_size))
+        return interval_bounds(self, Box.of(box, self.input_size), every_temperature=every_temperature)
 
     def deformation_bound(self, scale: float = 1.0) -> FloatArray:
         """δ(ε) for each output, (m,): sup_x |F_ε(x) − F_0(x)| ≤ δ, ε being the temperatures times ``scale``.

@@ -28,8 +28,16 @@ class Interval:
     upper: FloatArray
 
 
-def interval_bounds(circuit: Circuit, box: Box) -> tuple[Interval, ...]:
-    """Bounds of each node over the box; every step is widened by a bound on its own rounding."""
+def interval_bounds(circuit: Circuit, box: Box, *, every_temperature: bool = False) -> tuple[Interval, ...]:
+    """Bounds of each node over the box; every step is widened by a bound on its own rounding.
+
+    With ``every_temperature`` they hold for ``circuit.heat(s)`` at every s ≥ 0: max ≤ ⊕_ε < ∞.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow is an infinite end
+        return _bounded(circuit, box, every_temperature)
+
+
+def _bounded(circuit: Circuit, box: Box, every_temperature: bool) -> tuple[Interval, ...]:
     from tropix.kernels import segment_log_sum_exp
 
     found: list[Interval] = []
@@ -40,12 +48,16 @@ def interval_bounds(circuit: Circuit, box: Box) -> tuple[Interval, ...]:
             found.append(_affine(node, found))
         elif isinstance(node, LogSumExp):
             inner = found[node.source]
+            if every_temperature and node.eps > 0.0:
+                found.append(_any_temperature(node, inner))
+                continue
             ends = [
                 segment_log_sum_exp(end[:, None], node.segments, node.eps)[:, 0] for end in (inner.lower, inner.upper)
             ]
             found.append(Interval(*(_widen(ends[0], ends[1], _join_slack(node, inner)))))
         elif isinstance(node, Gibbs):
-            found.append(_gibbs(node, found[node.source]))
+            inner = _unbounded(node.segments[-1]) if every_temperature else found[node.source]
+            found.append(_gibbs(node, inner))
         elif isinstance(node, Product):
             found.append(_product(found[node.left], found[node.right]))
         else:
@@ -58,19 +70,31 @@ def affine_interval(matrix: Matrix, inner: Interval) -> Interval:
     positive, negative = parts(matrix)
     lower = _times(positive, inner.lower) - _times(negative, inner.upper)
     upper = _times(positive, inner.upper) - _times(negative, inner.lower)
-    size = np.maximum(np.abs(inner.lower), np.abs(inner.upper))
-    magnitude = _times(positive, size) + _times(negative, size)
-    return Interval(*_widen(lower, upper, magnitude * ((2 * matrix.shape[1] + 4) * UNIT)))
+    ends = np.abs(inner.lower), np.abs(inner.upper)
+    unit = (2 * matrix.shape[1] + 4) * UNIT
+    below = _times(positive, ends[0]) + _times(negative, ends[1])
+    above = _times(positive, ends[1]) + _times(negative, ends[0])
+    return Interval(*_widen(lower, upper, below * unit, above * unit))
 
 
 def _affine(node: Affine, found: list[Interval]) -> Interval:
     lower, upper = node.bias.copy(), node.bias.copy()
-    size = np.abs(node.bias)
+    below = above = np.abs(node.bias)
     for term in node.terms:
         part = affine_interval(term.matrix, found[term.source])
         lower, upper = lower + part.lower, upper + part.upper
-        size = size + np.maximum(np.abs(part.lower), np.abs(part.upper))
-    return Interval(*_widen(lower, upper, size * ((len(node.terms) + 2) * 2 * UNIT)))
+        below, above = below + np.abs(part.lower), above + np.abs(part.upper)
+    unit = (len(node.terms) + 2) * 2 * UNIT
+    return Interval(*_widen(lower, upper, below * unit, above * unit))
+
+
+def _any_temperature(node: LogSumExp, inner: Interval) -> Interval:
+    lower = np.maximum.reduceat(inner.lower, node.segments[:-1])
+    return Interval(lower, np.where(node.widths == 1, inner.upper[node.segments[:-1]], np.inf))
+
+
+def _unbounded(size: int) -> Interval:
+    return Interval(np.full(size, -np.inf), np.full(size, np.inf))
 
 
 def _join_slack(node: LogSumExp, inner: Interval) -> FloatArray:
@@ -125,9 +149,11 @@ def _pointwise(node: Pointwise, inner: Interval) -> Interval:
     return Interval(*_widen(lower, upper, slack))
 
 
-def _widen(lower: FloatArray, upper: FloatArray, slack: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _widen(
+    lower: FloatArray, upper: FloatArray, below: FloatArray, above: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     with np.errstate(invalid="ignore"):
-        low, high = lower - slack, upper + slack
+        low, high = lower - below, upper + (below if above is None else above)
     return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
 
 

@@ -20,14 +20,14 @@ FINEST = -1000
 def exact_product(left: sp.csr_array, right: sp.csr_array) -> tuple[sp.csr_array, BoolArray]:
     """left·right, and for each row whether no entry of it is rounded, whatever the order of summation.
 
-    An entry that is one product a·b is exact if the odd parts of a and b together have at most 53 bits (a power of two
-    adds none). A sum is exact if all its products are multiples of one power of two, 2⁵² of which exceed the sum of the
-    |a·b|. Nothing below 2⁻⁹⁰⁰ is accepted. Entries that are 0 are not stored.
+    An entry Σ a·b is exact if all its products are multiples of one power of two, 2⁵³ of which exceed Σ |a·b|: float64
+    holds every such multiple. (The rounded Σ |a·b| decides that too, since rounding is monotone and keeps 2⁵³ units.)
+    Nothing below 2⁻⁹⁰⁰ is accepted. Entries that are 0 are not stored.
     """
-    parts = []
-    for matrix in (left, right):
-        bits, units = significant(matrix.data)
-        parts.append((matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data, bits, units))
+    parts = [
+        (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data, last_bits(matrix.data))
+        for matrix in (left, right)
+    ]
     lengths = _row_lengths(*parts[0][:2], *parts[1][:2], right.shape[1])
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     indices, data = np.empty(indptr[-1], dtype=np.int64), np.empty(indptr[-1])
@@ -56,14 +56,13 @@ def exact_product_fractions(left: FloatArray, right: FloatArray) -> tuple[FloatA
     return rounded, np.array(exact, dtype=np.bool_)
 
 
-def significant(values: FloatArray) -> tuple[IntArray, IntArray]:
-    """Number of significant bits of each float, and the exponent of the last; (0, 0) for 0 and what is not finite."""
+def last_bits(values: FloatArray) -> IntArray:
+    """The exponent of the last significant bit of each float; 0 for 0 and what is not finite."""
     with np.errstate(invalid="ignore"):
         mantissa, exponent = np.frexp(np.where(np.isfinite(values), values, 0.0))
     integers = np.abs(mantissa * 2.0**53).astype(np.int64)
     zeros = np.frexp((integers & -integers).astype(np.float64))[1].astype(np.int64) - 1
-    filled = integers != 0
-    return np.where(filled, 53 - zeros, 0), np.where(filled, exponent - 53 + zeros, 0)
+    return np.where(integers != 0, exponent - 53 + zeros, 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -81,12 +80,11 @@ def _row_lengths(a_ptr, a_idx, b_ptr, b_idx, columns):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _multiply(  # type: ignore[no-untyped-def]
-    a_ptr, a_idx, a_data, a_bits, a_unit, b_ptr, b_idx, b_data, b_bits, b_unit, columns, ptr, idx, data, exact
+    a_ptr, a_idx, a_data, a_unit, b_ptr, b_idx, b_data, b_unit, columns, ptr, idx, data, exact
 ):
     place = np.full(columns, -1, dtype=np.int64)
     size = np.zeros(columns)
     unit = np.zeros(columns, dtype=np.int64)
-    bits = np.zeros(columns, dtype=np.int64)
     for i in range(len(a_ptr) - 1):
         end = ptr[i]
         for p in range(a_ptr[i], a_ptr[i + 1]):
@@ -100,18 +98,15 @@ def _multiply(  # type: ignore[no-untyped-def]
                     data[end] = product
                     size[j] = abs(product)
                     unit[j] = last
-                    # a factor ±2^k adds no bits to those of the other
-                    bits[j] = a_bits[p] + b_bits[q] - (1 if a_bits[p] == 1 or b_bits[q] == 1 else 0)
                     end += 1
                 else:
                     data[place[j]] += product
                     size[j] += abs(product)
                     unit[j] = min(unit[j], last)
-                    bits[j] = 1000
         for p in range(ptr[i], end):
             j = idx[p]
             fine = size[j] >= TINY and size[j] < math.inf and unit[j] >= FINEST
-            if fine and bits[j] > 53:
-                fine = size[j] < math.ldexp(1.0, min(unit[j] + 52, 1000))
+            if fine and unit[j] < 970:  # otherwise 2⁵³ units exceed all floats
+                fine = size[j] < math.ldexp(1.0, unit[j] + 53)
             if not fine:
                 exact[i] = False

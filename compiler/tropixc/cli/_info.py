@@ -54,6 +54,8 @@ def info_command(
         typer.echo(json.dumps(report))
     else:
         _print(report, nodes)
+    if report["agreement"]["status"] == "violated":
+        raise typer.Exit(1)
 
 
 def describe(loaded: LoadedModel, circuit: Circuit, norm: float) -> dict[str, Any]:

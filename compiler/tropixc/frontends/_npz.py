@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tropix.errors import FormatError
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 28
 """Largest size of all arrays of an archive together, unpacked."""
 MAX_ENTRIES = 10_000
 MAX_HEADER = 10_000

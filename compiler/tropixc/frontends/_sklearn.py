@@ -55,13 +55,16 @@ def from_sklearn(estimator: Any, *, output: Literal["scores", "logits"] = "score
     if not isinstance(estimator, BaseEstimator):
         raise InvalidInput(f"estimator is a {type(estimator).__name__}: expected a fitted scikit-learn estimator")
     steps = list(estimator.steps) if isinstance(estimator, Pipeline) else [("estimator", estimator)]
+    if not steps or any(step in (None, "passthrough") for _, step in steps[-1:]):
+        raise Unsupported("a pipeline must end in an estimator: add one as its last step")
     final = steps[-1][1]
     _check_supported(final)
     _check_fitted(estimator)
     link = _link(final) if output == "scores" else "identity"
     before = [(name, step) for name, step in steps[:-1] if step not in (None, "passthrough")]
     converted = Pipeline([*before, ("head", _head(final))]) if before else _head(final)
-    circuit = import_bytes(_to_onnx(converted, estimator.n_features_in_), name=type(final).__name__).circuit
+    features = (before[0][1] if before else final).n_features_in_
+    circuit = import_bytes(_to_onnx(converted, features), name=type(final).__name__).circuit
     return optimize(_linked(circuit, link))
 
 

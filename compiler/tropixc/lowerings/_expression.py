@@ -8,11 +8,11 @@ from fractions import Fraction
 import numpy as np
 import scipy.sparse as sp
 
-from tropix.arrays import IntArray
-from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Pointwise, Product
+from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropixc.lowerings._affine_rows import AffineRows
 from tropixc.lowerings._text import joined, number, variables
+from tropixc.passes import component_uses
 
 MAX_CHARACTERS = 2_000_000
 """Longest expression that is written."""
@@ -55,7 +55,7 @@ class _Writer:
         self.circuit = circuit
         self.rows = AffineRows(circuit)
         self.symbols = variables(circuit.input_size)
-        self.uses = _reader_counts(circuit)
+        self.uses = component_uses(circuit)
         self.leaves: dict[str, str] = {}
         self.shared: dict[str, str] = {}
         self.named: dict[tuple[int, int], str] = {}
@@ -144,16 +144,3 @@ def _factor(text: str) -> str:
         if depth == 0 and text[i : i + 3] in (" + ", " - "):
             return f"({text})"
     return text
-
-
-def _reader_counts(circuit: Circuit) -> list[IntArray]:
-    """How often each component is read."""
-    counts: list[IntArray] = [np.zeros(node.size, dtype=np.int64) for node in circuit.nodes]
-    for node in circuit.nodes:
-        if isinstance(node, Affine):
-            for term in node.terms:
-                counts[term.source] += np.asarray((sp.csr_array(term.matrix) != 0).sum(axis=0), dtype=np.int64)
-        elif not isinstance(node, Input):
-            for source in node.sources:
-                counts[source] += 1
-    return counts

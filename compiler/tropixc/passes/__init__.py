@@ -12,6 +12,7 @@ from tropixc.passes._inferred import InferTemperatures as InferTemperatures
 from tropixc.passes._nested import MergeNested as MergeNested
 from tropixc.passes._pairs import RaisePairs as RaisePairs
 from tropixc.passes._pass import Pass as Pass
+from tropixc.passes._pass import component_uses as component_uses
 from tropixc.passes._pipeline import DEFAULT_PASSES as DEFAULT_PASSES
 from tropixc.passes._pipeline import PASSES as PASSES
 from tropixc.passes._pipeline import Size as Size

@@ -9,8 +9,8 @@ import scipy.sparse as sp
 
 from tropix.arrays import IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, Gibbs, LogSumExp, Matrix, Node, Pointwise, Product
-from tropixc.passes._pass import rewrite
-from tropixc.passes._rows import Columns, numbered, row_keys
+from tropixc.passes._pass import heavy, rewrite
+from tropixc.passes._rows import Columns, nonzeros, numbered, numbered_rows
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,27 @@ class MergeCommon:
 
     def __call__(self, circuit: Circuit) -> Circuit:
         """Apply the pass."""
-        seen: dict[object, int] = {}
+        seen: dict[object, list[tuple[Node, int]]] = {}
 
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
-            key = _key(node)
-            if key in seen:
-                return seen[key]
-            smaller = _without_repeats(builder, node, circuit.names[old]) if isinstance(node, LogSumExp) else None
-            seen[key] = builder.add(node, circuit.names[old]) if smaller is None else smaller
-            return seen[key]
+            alike = seen.setdefault(_key(node), [])
+            for other, position in alike:
+                if _same_numbers(node, other):
+                    return position
+            smaller = None
+            if isinstance(node, LogSumExp) and not heavy(builder.node(node.source)):
+                smaller = _without_repeats(builder, node, circuit.names[old])
+            alike.append((node, builder.add(node, circuit.names[old]) if smaller is None else smaller))
+            return alike[-1][1]
 
         return rewrite(circuit, rule)
 
 
 def _key(node: Node) -> object:
-    """Equal for nodes that compute the same from the same sources."""
+    """Equal for nodes that compute the same from the same sources; of affine nodes also `_same_numbers` is asked."""
     match node:
         case Affine():
-            return (Affine, node.bias.tobytes(), tuple((term.source, _matrix_key(term.matrix)) for term in node.terms))
+            return (Affine, node.size, *((term.source, *_extent(term.matrix)) for term in node.terms))
         case LogSumExp() | Gibbs():
             return (type(node), node.source, node.eps, node.segments.tobytes())
         case Product():
@@ -50,10 +53,20 @@ def _key(node: Node) -> object:
     return node
 
 
-def _matrix_key(matrix: Matrix) -> object:
-    sparse = sp.csr_array(matrix)
-    sparse.sort_indices()
-    return (sparse.shape, sparse.indptr.tobytes(), sparse.indices.tobytes(), sparse.data.tobytes())
+def _extent(matrix: Matrix) -> tuple[float, ...]:
+    """What is soon found and tells most matrices apart: number, least and largest of the entries."""
+    values = matrix if isinstance(matrix, np.ndarray) else matrix.data
+    return nonzeros(matrix), float(values.min(initial=0.0)), float(values.max(initial=0.0))
+
+
+def _same_numbers(one: Node, two: Node) -> bool:
+    """Whether two nodes of one key agree in biases and matrices, if they have any."""
+    if not (isinstance(one, Affine) and isinstance(two, Affine)):
+        return True
+    pairs = zip(one.terms, two.terms, strict=True)
+    return np.array_equal(one.bias, two.bias) and all(
+        (sp.csr_array(a.matrix) != sp.csr_array(b.matrix)).nnz == 0 for a, b in pairs
+    )
 
 
 def piece_numbers(builder: CircuitBuilder, source: int) -> IntArray:
@@ -61,14 +74,13 @@ def piece_numbers(builder: CircuitBuilder, source: int) -> IntArray:
     node = builder.node(source)
     if not isinstance(node, Affine):
         return np.arange(node.size)
-    return numbered(row_keys(Columns(builder, node.sources).rows(node)))
+    return numbered_rows(Columns(builder, [node]).rows(node))
 
 
 def _without_repeats(builder: CircuitBuilder, node: LogSumExp, name: str) -> int | None:
     """A node with one component a distinct segment, and a selection from it; None if all segments differ."""
     pieces = piece_numbers(builder, node.source)
-    ordered = [np.sort(part).tobytes() for part in np.split(pieces, node.segments[1:-1])]
-    group = numbered(ordered)
+    group = numbered(node.segments, pieces[np.lexsort((pieces, np.repeat(np.arange(node.size), node.widths)))])
     firsts = np.unique(group, return_index=True)[1]
     if len(firsts) == len(group):
         return None

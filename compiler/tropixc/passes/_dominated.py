@@ -14,8 +14,8 @@ from tropix.circuits import Affine, Circuit, CircuitBuilder, Input, LogSumExp, N
 from tropix.exact import Rationals
 from tropix.polynomials import TropicalPolynomial
 from tropixc.passes._common import piece_numbers
-from tropixc.passes._pass import rewrite
-from tropixc.passes._rows import Columns, numbered, row_keys
+from tropixc.passes._pass import heavy, rewrite
+from tropixc.passes._rows import Columns, numbered_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,20 +23,22 @@ class DropDominated:
     """Drop duplicate and dominated pieces of ⊕_0, on ℝ^d or on a box.
 
     Dropped are: pieces that differ from another by a constant ≤ 0; of three and more pieces that are affine in x, those
-    that exact pruning finds superfluous (`TropicalPolynomial.prune`), in nodes of at most ``limit`` pieces and for at
-    most ``dimension`` inputs; minima over more pieces inside a maximum that holds a minimum over fewer of them, and
-    the other way round. At ε > 0 every piece counts, so nothing is dropped.
+    that exact pruning finds superfluous (`TropicalPolynomial.prune`), in nodes of at most ``limit`` pieces and segments
+    of at most ``work`` exact numbers; minima over more pieces inside a maximum that holds a minimum over fewer of
+    them, and the other way round. At ε > 0 every piece counts, so nothing is dropped.
     """
 
     box: Box | None = None
     limit: int = 2000
-    dimension: int = 32
+    work: int = 1000
 
     def __call__(self, circuit: Circuit) -> Circuit:
         """Apply the pass."""
 
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
             if not isinstance(node, LogSumExp) or node.eps > 0.0 or not (node.widths > 1).any():
+                return builder.add(node, circuit.names[old])
+            if heavy(builder.node(node.source)):
                 return builder.add(node, circuit.names[old])
             keep = _distinct(builder, node)
             keep = _absorbed(builder, node, keep)
@@ -51,20 +53,28 @@ class DropDominated:
         """Pieces that exact pruning keeps, where they are affine in x."""
         inner = builder.node(node.source)
         kept = np.add.reduceat(keep.astype(np.int64), node.segments[:-1])
-        small = node.segments[-1] <= self.limit and builder.size(0) <= self.dimension
+        small = node.segments[-1] <= self.limit
         if not small or (kept < 3).all() or not isinstance(inner, Affine):
             return keep
         if not all(isinstance(builder.node(source), Input) for source in inner.sources):
             return keep
-        rows = Columns(builder, [0]).rows(inner).toarray()
+        rows = _exact_rows(inner, builder.size(0))
         result = keep.copy()
         for (start, stop), count in zip(pairwise(node.segments), kept, strict=True):
             chosen = start + np.flatnonzero(keep[start:stop])
-            if count >= 3:
-                polynomial = TropicalPolynomial.from_rationals(Rationals.of(rows[chosen]))
+            if count >= 3 and count * (builder.size(0) + 1) <= self.work:
+                polynomial = TropicalPolynomial.from_rationals(rows[chosen])
                 result[chosen] = False
                 result[chosen[list(polynomial.pruning(self.box).kept)]] = True
         return result
+
+
+def _exact_rows(node: Affine, inputs: int) -> Rationals:
+    """An affine function of the input alone as rows (weights, constant)."""
+    weights = Rationals.of(np.zeros((node.size, inputs)))
+    for term in node.terms:
+        weights = weights + Rationals.of(sp.csr_array(term.matrix).toarray())
+    return Rationals.concatenate([weights, Rationals.of(node.bias[:, None])], axis=1)
 
 
 def kept_pieces(builder: CircuitBuilder, node: LogSumExp, keep: BoolArray, name: str) -> int:
@@ -82,9 +92,8 @@ def _distinct(builder: CircuitBuilder, node: LogSumExp) -> BoolArray:
     inner = builder.node(node.source)
     segment = np.repeat(np.arange(node.size), node.widths)
     if isinstance(inner, Affine):
-        rows = Columns(builder, inner.sources).rows(inner)
-        rows = sp.csr_array(rows[:, : rows.shape[1] - 1])
-        linear, constant = numbered(row_keys(rows)), inner.bias
+        rows = Columns(builder, [inner]).rows(inner)
+        linear, constant = numbered_rows(sp.csr_array(rows[:, : rows.shape[1] - 1])), inner.bias
     else:
         linear, constant = np.arange(len(segment)), np.zeros(len(segment))
     order = np.lexsort((np.arange(len(segment)), -constant, linear, segment))

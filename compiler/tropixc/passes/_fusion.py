@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from tropix.arrays import FloatArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, Matrix, Node, Term
 from tropixc.passes._exact import exact_product
-from tropixc.passes._pass import rewrite, use_counts
+from tropixc.passes._pass import heavy, rewrite, use_counts
+from tropixc.passes._rows import nonzeros
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ class FuseAffine:
     def _fused(self, builder: CircuitBuilder, node: Affine, shared: dict[int, bool]) -> Affine:
         readable = [] if self.keep_scales and scaling(node) is not None else [t.source for t in node.terms]
         candidates = [s for s in readable if self._absorbable(builder.node(s), shared.get(s, True))]
-        fused = self._compose(builder, node, set(candidates))
+        fused = self._compose(builder, node, set(candidates)) if candidates else None
         if fused is not None:
             return fused
-        best, absorbed = self._compose(builder, node, set()) or node, set[int]()
+        plain = len(set(readable)) == len(readable) and all(nonzeros(term.matrix) for term in node.terms)
+        best, absorbed = (node if plain else self._compose(builder, node, set()) or node), set[int]()
         for source in candidates if len(candidates) > 1 else ():
             attempt = self._compose(builder, node, absorbed | {source})
             if attempt is not None:
@@ -57,7 +59,7 @@ class FuseAffine:
         return best
 
     def _absorbable(self, source: Node, shared: bool) -> bool:
-        if not isinstance(source, Affine) or (self.keep_scales and scaling(source) is not None):
+        if not isinstance(source, Affine) or heavy(source) or (self.keep_scales and scaling(source) is not None):
             return False
         if self.keep_sums and len(source.terms) > 1:
             return False
@@ -104,7 +106,7 @@ class FuseAffine:
 
 
 def scaling(node: Affine) -> float | None:
-    """C ≠ 1 if the node selects entries and multiplies all of them by c; None otherwise."""
+    """The number c ≠ 1 by which a node multiplies the entries it selects; None for other nodes."""
     if len(node.terms) != 1 or node.bias.any():
         return None
     matrix = sp.csr_array(node.terms[0].matrix)

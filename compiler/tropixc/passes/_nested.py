@@ -10,8 +10,7 @@ import scipy.sparse as sp
 from tropix.arrays import BoolArray, IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, LogSumExp, Node
 from tropixc.passes._exact import exact_rows
-from tropixc.passes._pairs import component_uses
-from tropixc.passes._pass import rewrite
+from tropixc.passes._pass import component_uses, heavy, rewrite
 from tropixc.passes._rows import Columns, as_affine
 
 
@@ -40,14 +39,16 @@ class MergeNested:
 
 
 def _merged(builder: CircuitBuilder, node: LogSumExp, read: dict[int, IntArray], name: str) -> int | None:
+    if heavy(builder.node(node.source)):
+        return None
     pieces = as_affine(builder, node.source)
     if builder.node(node.source) is pieces and (read.get(node.source, np.zeros(1)) > 1).any():
         return None  # others read the pieces themselves
-    inner = [s for s in dict.fromkeys(pieces.sources) if _joins(builder.node(s), node.eps)]
+    inner = [s for s in dict.fromkeys(pieces.sources) if _joins(builder, s, node.eps)]
     if not inner:
         return None
     below = {position: as_affine(builder, _source(builder, position)) for position in inner}
-    columns = Columns(builder, [*pieces.sources, *(s for affine in below.values() for s in affine.sources)])
+    columns = Columns(builder, [pieces, *below.values()])
     rows = columns.rows(pieces)
     chosen, place = _single(builder, columns, rows, inner, node.eps, read)
     while len(chosen):
@@ -60,8 +61,9 @@ def _merged(builder: CircuitBuilder, node: LogSumExp, read: dict[int, IntArray],
     return None
 
 
-def _joins(node: Node, eps: float) -> bool:
-    return isinstance(node, LogSumExp) and node.eps == eps
+def _joins(builder: CircuitBuilder, position: int, eps: float) -> bool:
+    node = builder.node(position)
+    return isinstance(node, LogSumExp) and node.eps == eps and not heavy(builder.node(node.source))
 
 
 def _source(builder: CircuitBuilder, position: int) -> int:

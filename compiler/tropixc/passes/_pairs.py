@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.circuits import Affine, Circuit, CircuitBuilder, LogSumExp, Node, uniform_segments
 from tropixc.passes._exact import exact_rows
-from tropixc.passes._pass import rewrite
-from tropixc.passes._rows import Columns, as_affine, numbered, row_keys
+from tropixc.passes._pass import component_uses, heavy, rewrite
+from tropixc.passes._rows import Columns, as_affine, numbered_rows
 
 LARGEST_ROW = 64
 """Rows that read more maxima than this are left alone."""
@@ -45,20 +45,6 @@ class RaisePairs:
         return rewrite(circuit, rule)
 
 
-def component_uses(circuit: Circuit) -> list[IntArray]:
-    """For each node, how often each of its components is read; the output is read once more."""
-    counts = [np.zeros(node.size, dtype=np.int64) for node in circuit.nodes]
-    counts[circuit.output] += 1
-    for node in circuit.nodes:
-        if isinstance(node, Affine):
-            for term in node.terms:
-                counts[term.source] += (sp.csr_array(term.matrix) != 0).sum(axis=0)
-        else:
-            for source in node.sources:
-                counts[source] += 1
-    return counts
-
-
 @dataclass(frozen=True, eq=False)
 class _Pairs:
     """The two-piece maxima that an affine node reads, over common columns."""
@@ -78,21 +64,24 @@ class _Pairs:
 
 def _raised(builder: CircuitBuilder, node: Affine, read: dict[int, IntArray], name: str) -> int | None:
     """The position of the node with some of its rows raised; None if there is none."""
-    maxima = [s for s in dict.fromkeys(node.sources) if _has_pairs(builder.node(s))]
+    maxima = [s for s in dict.fromkeys(node.sources) if _has_pairs(builder, s)]
     if not maxima:
         return None
     inner = [as_affine(builder, _source(builder, position)) for position in maxima]
-    columns = Columns(builder, [*node.sources, *(source for affine in inner for source in affine.sources)])
+    columns = Columns(builder, [node, *inner])
     whole = columns.rows(node)
     pairs = _pairs(builder, columns, maxima, inner, whole, read)
     if pairs is None:
         return None
     plan = _Plan.of(whole, pairs)
-    return None if plan is None else plan.build(builder, pairs.columns, name)
+    return None if plan is None else plan.build(builder, pairs.columns, read, name)
 
 
-def _has_pairs(node: Node) -> bool:
-    return isinstance(node, LogSumExp) and node.eps == 0.0 and bool((node.widths == 2).any())
+def _has_pairs(builder: CircuitBuilder, position: int) -> bool:
+    node = builder.node(position)
+    if not isinstance(node, LogSumExp) or node.eps > 0.0 or heavy(builder.node(node.source)):
+        return False
+    return bool((node.widths == 2).any())
 
 
 def _source(builder: CircuitBuilder, position: int) -> int:
@@ -144,17 +133,16 @@ def _grouped(
     stacked = sp.vstack([first, second], format="csr")
     middle, exact = exact_rows(sp.hstack([halves, halves], format="csr"), stacked)
     difference, also = exact_rows(sp.hstack([halves, -halves], format="csr"), stacked)
-    kept = np.flatnonzero(exact & also)
+    filled = np.diff(difference.indptr) > 0
+    lead = np.zeros(count)
+    lead[filled] = difference.data[difference.indptr[:-1][filled]]
+    size = np.ldexp(1.0, np.frexp(lead)[1] - 1)
+    normal, divided = exact_rows(sp.diags_array(np.where(lead < 0, -1.0, 1.0) / size, format="csr"), difference)
+    kept = np.flatnonzero(exact & also & divided)
     if not len(kept):
         return None
-    middle, difference = sp.csr_array(middle[kept]), sp.csr_array(difference[kept])
-    difference.sort_indices()
-    filled = np.diff(difference.indptr) > 0
-    lead = np.zeros(len(kept))
-    lead[filled] = difference.data[difference.indptr[:-1][filled]]
-    size = np.ldexp(1.0, np.frexp(lead)[1])
-    normal = sp.csr_array(sp.diags_array(np.where(lead < 0, -1.0, 1.0) / size) @ difference)
-    group = numbered(row_keys(normal))
+    middle, normal, size, filled = sp.csr_array(middle[kept]), sp.csr_array(normal[kept]), size[kept], filled[kept]
+    group = numbered_rows(normal)
     representatives = np.unique(group, return_index=True)[1]
     entries = (size[filled], (np.flatnonzero(filled), group[filled]))
     share = sp.csr_array(entries, shape=(len(kept), len(representatives)))
@@ -202,21 +190,26 @@ class _Plan:
             piece, exactly = exact_rows(ahead, sp.vstack([identity, pairs.direction], format="csr"))
             fine = fine & exactly
             both.append(piece)
-        raised = fine & ~affine & _smaller(whole, weights, candidates, both, pairs.cost)
+        more = np.diff(whole.indptr)[candidates] > 1  # a multiple of one maximum alone stays
+        raised = fine & ~affine & more & _smaller(whole, weights, candidates, both, pairs.cost)
         if not (affine.any() or raised.any()):
             return None
         rows = _replaced(whole, candidates[affine], sp.csr_array(remainder[affine]))
         return cls(rows, candidates[raised], sign[raised], both[0][raised], both[1][raised])
 
-    def build(self, builder: CircuitBuilder, columns: Columns, name: str) -> int:
-        """Append the new nodes."""
+    def build(self, builder: CircuitBuilder, columns: Columns, read: dict[int, IntArray], name: str) -> int:
+        """Append the new nodes; their pieces may in turn read pairs, once something in them has cancelled."""
         count = len(self.raised)
         if not count:
             return builder.add(columns.affine(self.rows), name)
         order = np.arange(2 * count).reshape(2, count).T.ravel()
         pieces = sp.csr_array(sp.vstack([self.upper, self.lower], format="csr")[order])
-        source = builder.add(columns.affine(pieces), f"{name}/pieces")
+        affine = columns.affine(pieces)
+        source = _raised(builder, affine, read, f"{name}/pieces")
+        if source is None:
+            source = builder.add(affine, f"{name}/pieces")
         joined = builder.log_sum_exp(source, 0.0, uniform_segments(count, 2), f"{name}/raised")
+        read[joined] = np.ones(count, dtype=np.int64)
         places = sp.csr_array((self.sign, (self.raised, np.arange(count))), shape=(self.rows.shape[0], count))
         left = columns.affine(_replaced(self.rows, self.raised, sp.csr_array((count, columns.count))))
         terms = [(term.source, term.matrix) for term in left.terms]

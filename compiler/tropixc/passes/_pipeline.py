@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import scipy.sparse as sp
-
 from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp
 from tropix.errors import InvalidInput
@@ -18,6 +16,7 @@ from tropixc.passes._inferred import InferTemperatures
 from tropixc.passes._nested import MergeNested
 from tropixc.passes._pairs import RaisePairs
 from tropixc.passes._pass import Pass
+from tropixc.passes._rows import nonzeros
 from tropixc.passes._settle import SettleOnBox
 from tropixc.passes._shifts import PullShifts
 from tropixc.passes._temperatures import AbsorbScales
@@ -50,8 +49,6 @@ DEFAULT_PASSES: tuple[str, ...] = (
     "settle-on-box",
     "raise-pairs",
     "fuse-affine",
-    "raise-pairs",
-    "fuse-affine",
     "merge-nested",
     "drop-dominated",
     "merge-common",
@@ -77,7 +74,7 @@ class Size:
         """Count."""
         pieces = sum(int(n.segments[-1]) for n in circuit.nodes if isinstance(n, LogSumExp | Gibbs))
         affine = [node for node in circuit.nodes if isinstance(node, Affine)]
-        weights = sum(int(sp.csr_array(term.matrix).nnz) for node in affine for term in node.terms)
+        weights = sum(nonzeros(term.matrix) for node in affine for term in node.terms)
         return cls(len(circuit.nodes), pieces, weights)
 
 
@@ -105,6 +102,7 @@ def explain(circuit: Circuit, box: BoxLike | None = None, passes: Sequence[str |
     """Apply passes as :func:`optimize` does, and tell what each of them did."""
     domain = None if box is None else Box.of(box, circuit.input_size)
     steps: list[Step] = []
+    done: dict[str | Pass, Circuit | None] = {}
     size = Size.of(circuit)
     for chosen in passes:
         if isinstance(chosen, str) and chosen not in PASSES:
@@ -112,7 +110,9 @@ def explain(circuit: Circuit, box: BoxLike | None = None, passes: Sequence[str |
         step = PASSES[chosen](domain) if isinstance(chosen, str) else chosen
         if step is None:
             continue
-        circuit = step(circuit)
+        if done.get(chosen) is not circuit:  # else the pass has just found nothing to do here
+            before, circuit = circuit, step(circuit)
+            done[chosen] = circuit if circuit is before else None
         after = Size.of(circuit)
         steps.append(Step(chosen if isinstance(chosen, str) else type(step).__name__, circuit, size, after))
         size = after

@@ -13,24 +13,25 @@ from tropix.circuits import Affine, Circuit, CircuitBuilder, Interval, LogSumExp
 from tropixc.passes._dominated import kept_pieces
 from tropixc.passes._pass import rewrite
 
-UNIT = 2.0**-50
-"""Eight units of rounding: more than the few sums here can err by."""
+UNIT = 2.0**-53
+"""Unit roundoff of float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class SettleOnBox:
     """Bounds propagation: drop each piece of ⊕_0 that is nowhere on the box larger than the most promising one.
 
-    Sound intervals, rounded outwards, bound the difference of two pieces over the box. A segment with one piece left
-    is that piece: a stable ReLU becomes affine. The result equals the circuit on the box alone.
+    Sound intervals, rounded outwards and valid at every temperature scale, bound the difference of two pieces over the
+    box. A segment with one piece left is that piece: a stable ReLU becomes affine. The result equals the circuit on the
+    box alone.
     """
 
     box: Box
 
+    @np.errstate(over="ignore", invalid="ignore")  # NaN is no bound, and settles nothing
     def __call__(self, circuit: Circuit) -> Circuit:
         """Apply the pass."""
-        box = Box.of(self.box, circuit.input_size)
-        bounds = circuit.bounds(box)
+        bounds = circuit.bounds(self.box, every_temperature=True)
 
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
             before = circuit.nodes[old]
@@ -58,19 +59,19 @@ def _can_win(circuit: Circuit, node: LogSumExp, bounds: tuple[Interval, ...]) ->
 
 def _difference(source: Affine, leader: IntArray, bounds: tuple[Interval, ...]) -> FloatArray:
     """Upper bounds, over the box, of each component minus its leader; NaN where there is none."""
-    upper = np.zeros(source.size)
-    slack = np.zeros(source.size)
     count = source.size
     spread = sp.csr_array((np.ones(count), (np.arange(count), leader)), shape=(count, count))
+    upper = source.bias - source.bias[leader]
+    size = np.abs(upper)
     for term in source.terms:
         matrix = sp.csr_array(term.matrix)
-        part = affine_interval(sp.csr_array(matrix - spread @ matrix), bounds[term.source])
-        # the difference of two weights is rounded once: by at most a unit of either
-        size = affine_interval(sp.csr_array(abs(matrix) + spread @ abs(matrix)), _magnitude(bounds[term.source]))
+        difference = sp.csr_array(matrix - spread @ matrix)
+        part = affine_interval(difference, bounds[term.source])
+        # each weight of the difference is rounded once: by at most a unit of itself
+        rounding = affine_interval(abs(difference), _magnitude(bounds[term.source]))
         upper = upper + part.upper
-        slack = slack + UNIT * (np.abs(part.upper) + size.upper)
-    upper = upper + (source.bias - source.bias[leader])
-    return upper + slack + UNIT * (np.abs(source.bias) + np.abs(source.bias[leader]) + np.abs(upper))
+        size = size + np.abs(part.upper) + rounding.upper
+    return np.asarray(upper + size * (2 * (len(source.terms) + 4) * UNIT))
 
 
 def _magnitude(interval: Interval) -> Interval:

@@ -29,7 +29,8 @@ class AbsorbScales:
         def rule(builder: CircuitBuilder, old: int, node: Node) -> int:
             if isinstance(node, Affine):
                 terms = tuple(self._absorb(builder, term, single) for term in node.terms)
-                node = replace(node, terms=terms)
+                if any(new is not old_term for new, old_term in zip(terms, node.terms, strict=True)):
+                    node = replace(node, terms=terms)
             new = builder.add(node, circuit.names[old])
             single[new] = uses[old] == 1
             return new

@@ -20,7 +20,7 @@ from tropix.circuits import (
     Product,
 )
 from tropixc.passes import FuseAffine, optimize
-from tropixc.report._patterns import FINDERS, Pattern, View
+from tropixc.report._patterns import FINDERS, Pattern, View, empty_rows
 
 
 def _reading_passes(circuit: Circuit) -> tuple[Any, ...]:
@@ -127,10 +127,7 @@ def _with_zero(view: View, node: LogSumExp) -> bool:
     source = view.circuit.nodes[node.source]
     if not isinstance(source, Affine) or (node.widths != 2).any():
         return False
-    filled = source.bias != 0
-    for term in source.terms:
-        filled = filled | (np.diff(sp.csr_array(term.matrix).indptr) > 0)
-    return not filled[node.segments[:-1]].any()
+    return bool(empty_rows(source)[node.segments[:-1]].all())
 
 
 def _block(view: View, pattern: Pattern, p: float) -> Block:

@@ -11,7 +11,8 @@ import networkx
 import numpy as np
 import scipy.sparse as sp
 
-from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Matrix, Product
+from tropix.arrays import BoolArray
+from tropix.circuits import Affine, Circuit, Gibbs, Matrix, Product, Term
 
 
 @dataclass(frozen=True)
@@ -117,15 +118,20 @@ def _weighted(view: View, position: int) -> list[int]:
     return found
 
 
+def empty_rows(node: Affine) -> BoolArray:
+    """Which components of an affine node are 0."""
+    empty = node.bias == 0
+    for term in node.terms:
+        empty &= np.diff(sp.csr_array(term.matrix).indptr) == 0
+    return np.asarray(empty)
+
+
 def _pairs_with_zero(view: View, node: Gibbs) -> bool:
     """Whether the weights are logistic functions: one logit of every pair is 0."""
     source = view.circuit.nodes[node.source]
     if not isinstance(source, Affine) or (node.widths != 2).any():
         return False
-    filled = source.bias != 0
-    for term in source.terms:
-        filled = filled | (np.diff(sp.csr_array(term.matrix).indptr) > 0)
-    return bool((~filled).reshape(-1, 2).any(axis=1).all())
+    return bool(empty_rows(source).reshape(-1, 2).any(axis=1).all())
 
 
 def _scores(view: View, source: int) -> tuple[list[int], float, int]:
@@ -174,12 +180,9 @@ def residual(view: View) -> Iterable[Pattern]:
         if not isinstance(node, Affine) or len(node.terms) < 2:
             continue
         for term in node.terms:
-            others = [other.source for other in node.terms if other.source != term.source]
-            if not _is_skip(term.matrix, view.circuit.nodes[term.source].size):
+            if not _is_skip(term.matrix, view.circuit.nodes[term.source].size) or not _is_added(node, term):
                 continue
             later = networkx.descendants(view.graph, term.source)
-            if not any(other in later for other in others):
-                continue
             between = later & (networkx.ancestors(view.graph, position) | {position})
             if all(isinstance(view.circuit.nodes[i], Affine) for i in between) or view.origin(position)[1] in NORMS:
                 continue
@@ -217,6 +220,15 @@ def recurrent(view: View) -> Iterable[Pattern]:
         yield Pattern("recurrent cell, unrolled", tuple(sorted(nodes)), None, steps, span=True)
 
 
+def _is_added(node: Affine, skip: Term) -> bool:
+    """Whether every row that reads the skip connection also reads something else: a sum, no concatenation."""
+    alone = np.diff(sp.csr_array(skip.matrix).indptr) > 0
+    for term in node.terms:
+        if term is not skip:
+            alone &= np.diff(sp.csr_array(term.matrix).indptr) == 0
+    return not alone.any()
+
+
 def _chain(view: View, positions: list[int]) -> list[int]:
     """Positions of which each is computed from the one before."""
     chain: list[int] = []
@@ -247,8 +259,7 @@ def operators(view: View) -> Iterable[Pattern]:
         joins = [view.circuit.nodes[i] for i in positions]
         if kind == "sigmoid" and not any(isinstance(node, Gibbs) for node in joins):
             kind = "log-sigmoid"
-        heats = [n.eps for n in joins if isinstance(n, LogSumExp | Gibbs) and (n.widths > 1).any()]
-        yield Pattern(kind, tuple(positions), heats[0] if heats else None)
+        yield Pattern(kind, tuple(positions))
 
 
 FINDERS: tuple[Callable[[View], Iterable[Pattern]], ...] = (operators, attention, residual, recurrent)

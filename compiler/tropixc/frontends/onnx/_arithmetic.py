@@ -147,14 +147,10 @@ def _div(call: Call) -> Value:
         log = _logarithm(call, left)
         assert isinstance(log, np.ndarray)
         quotient = combine(call.builder, [(right.log, -1.0)], log, shape, call.name)
-        return Exponential(quotient, value=_weight_of(call, log, right, shape))
+        return Exponential(quotient, value=_weight_of(call, log, right))
     if isinstance(left, Exponential) and isinstance(right, Exponential):
         log = combine(call.builder, [(left.log, 1.0), (right.log, -1.0)], 0.0, shape, call.name)
-        value = None
-        if right.summed is left and left.shape == shape:
-            value = _gibbs_of_sum(call, left.log, right.log)
-        else:
-            value = _weight_of(call, left.log, right, shape)
+        value = _gibbs_of_sum(call, left.log, right.log) if right.summed is left else _weight_of(call, left.log, right)
         return Exponential(log, value=value)
     inverse = apply(call.builder, "reciprocal", call.ordinary(right), f"{call.name}/reciprocal")
     if isinstance(left, np.ndarray):
@@ -162,15 +158,16 @@ def _div(call: Call) -> Value:
     return multiply(call.builder, call.ordinary(left), inverse, shape, call.name)
 
 
-def _weight_of(call: Call, log: Tensor | Constant, total: Exponential, shape: tuple[int, ...]) -> Tensor | None:
+def _weight_of(call: Call, log: Tensor | Constant, total: Exponential) -> Tensor | None:
     """e^log / (a sum of exponentials) as a Gibbs weight, where e^log is one of the summands: the logistic function."""
-    for k, operand in enumerate(total.joined or ()):
+    joined = total.joined or ()
+    for k, operand in enumerate(joined):
         if isinstance(log, Tensor) and isinstance(operand, Tensor):
             found = log.same(operand)
         else:
             found = not isinstance(log, Tensor) and not isinstance(operand, Tensor) and np.array_equal(log, operand)
-        if found and total.shape == shape and total.joined is not None:
-            operands: list[tuple[Tensor | Constant, FloatArray | float]] = [(value, 1.0) for value in total.joined]
+        if found:
+            operands: list[tuple[Tensor | Constant, FloatArray | float]] = [(value, 1.0) for value in joined]
             return weights_of(call.builder, operands, f"{call.name}/weights")[k]
     return None
 
@@ -200,11 +197,11 @@ LARGEST_POWER = 16
 def _pow(call: Call) -> Value:
     if isinstance(call.input(0), np.ndarray):
         raise Unsupported(f"{call.what} raises a constant to a computed power: write it as Exp of a multiple")
-    exponents = np.unique(call.weights(call.constant(1)))
-    call.shape_with(call.input(0), call.constant(1))
+    given = call.weights(call.constant(1))
+    exponents = np.unique(given)
     power = float(exponents[0])
     tensor = call.tensor(0)
-    if len(exponents) == 1 and call.constant(1).ndim <= len(tensor.shape) and call.constant(1).size == 1:
+    if given.size == 1 and given.ndim <= len(tensor.shape):
         if power == 0.5:
             return apply(call.builder, "sqrt", tensor, call.name)
         if power in (-0.5, -1.0):

@@ -14,7 +14,7 @@ from tropix.arrays import FloatArray
 from tropix.circuits import CircuitBuilder
 from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._file import describe
-from tropixc.frontends.onnx._values import Constant, Tensor, Value, check_size, ordinary
+from tropixc.frontends.onnx._values import Constant, Tensor, Value, check_entries, ordinary
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Call:
                         f"{self.what} joins {value.shape} to {shape} along the batch axis: "
                         "it must stay in front, or be fixed to 1"
                     )
-        check_size(math.prod(shape), self.what)
+        check_entries(math.prod(shape), self.what)
         return shape
 
 

@@ -10,7 +10,16 @@ import scipy.sparse as sp
 from tropix.arrays import FloatArray, IntArray
 from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._call import Call, rule
-from tropixc.frontends.onnx._values import Tensor, Value, check_size, contiguous, reduce_rows, rows_matrix, whole
+from tropixc.frontends.onnx._values import (
+    Tensor,
+    Value,
+    check_size,
+    contiguous,
+    reduce_rows,
+    rows_matrix,
+    unrepeated,
+    whole,
+)
 from tropixc.frontends.onnx._windows import Windows, auto_pad, numbers, read_windows
 
 
@@ -48,7 +57,7 @@ def _kernel(call: Call, spatial: tuple[int, ...]) -> tuple[FloatArray, int]:
 
 @rule("Conv", summary="sparse affine; 1-D, 2-D and beyond, groups, strides, pads, dilations; constant weights")
 def _conv(call: Call) -> Value:
-    tensor = call.tensor(0)
+    tensor = unrepeated(call.builder, call.tensor(0), f"{call.name}/entries")
     spatial = _spatial(call, tensor)
     kernel, groups = _kernel(call, spatial)
     channels, inner = kernel.shape[0], kernel.shape[1]
@@ -85,7 +94,7 @@ def _conv_matrix(
 
 @rule("ConvTranspose", summary="sparse affine; groups, strides, pads, dilations, output_padding, output_shape")
 def _conv_transpose(call: Call) -> Value:
-    tensor = call.tensor(0)
+    tensor = unrepeated(call.builder, call.tensor(0), f"{call.name}/entries")
     spatial = _spatial(call, tensor)
     kernel, groups = _kernel(call, spatial)
     inner, per_group = kernel.shape[:2]
@@ -140,7 +149,7 @@ def _transposed_sizes(
 
 def _pool(call: Call) -> tuple[Tensor, Windows, IntArray]:
     """Input, windows, and the entries of each window, (channels, windows, kernel); −1 in the padding."""
-    tensor = call.tensor(0)
+    tensor = unrepeated(call.builder, call.tensor(0), f"{call.name}/entries")
     spatial = _spatial(call, tensor)
     kernel = call.attribute("kernel_shape", None)
     if kernel is None:
@@ -197,7 +206,7 @@ def _averaged(call: Call, tensor: Tensor, members: IntArray, counts: IntArray, s
 
 @rule("GlobalAveragePool", summary="sparse affine")
 def _global_average_pool(call: Call) -> Value:
-    tensor = call.tensor(0)
+    tensor = unrepeated(call.builder, call.tensor(0), f"{call.name}/entries")
     spatial = _spatial(call, tensor)
     contiguous(call.builder, tensor, f"{call.name}/order")  # refuses masked entries
     members = tensor.index.reshape(tensor.shape[1], -1)

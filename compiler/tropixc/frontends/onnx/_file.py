@@ -117,7 +117,7 @@ def _tensor_fault(tensor: TensorProto, folder: Path) -> str | None:
     if any(size < 0 for size in tensor.dims):
         return f"negative dimension in shape {list(tensor.dims)}"
     count = math.prod(tensor.dims)
-    if count > MAX_ELEMENTS:
+    if max(count, *tensor.dims, 0) > MAX_ELEMENTS or math.prod(size or 1 for size in tensor.dims) > MAX_ELEMENTS**2:
         return f"shape {list(tensor.dims)} announces {count} elements, more than {MAX_ELEMENTS}"
     if tensor.data_location == TensorProto.EXTERNAL:
         return _external_fault(tensor, folder, count * dtype.itemsize)

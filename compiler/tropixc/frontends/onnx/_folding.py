@@ -10,9 +10,13 @@ from onnx import NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from tropix.errors import FormatError, Unsupported
-from tropixc.frontends.onnx._file import MAX_ELEMENTS, describe
+from tropixc.frontends.onnx._file import describe
 from tropixc.frontends.onnx._values import Constant
 
+MAX_FOLDED = 10_000_000
+"""Largest number of elements of a computed constant, unless an input is larger."""
+MAX_PRODUCTS = 10_000_000_000
+"""Largest number of multiplications in one product of constants."""
 SAME_SIZE = {
     "ArgMax", "BatchNormalization", "Cast", "Ceil", "Flatten", "Floor", "Identity", "LeakyRelu", "LogSoftmax",
     "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
@@ -37,9 +41,14 @@ def fold(node: NodeProto, inputs: list[Constant | None], opset: int) -> list[Con
     """The node's values; the size of the result is bounded before it is computed."""
     if node.op_type == "Constant":
         return [_constant(node)]
-    size = _result_size(node, [value for value in inputs if value is not None])
-    if size > MAX_ELEMENTS:
-        raise FormatError(f"{describe(node)} would compute a constant of {size} elements, more than {MAX_ELEMENTS}")
+    given = [value for value in inputs if value is not None]
+    size, limit = _result_size(node, given), max(MAX_FOLDED, *(value.size for value in given), 0)
+    if size > limit:
+        raise FormatError(f"{describe(node)} would compute a constant of {size} elements, more than {limit}")
+    if node.op_type in ("MatMul", "Gemm") and size * given[0].size > MAX_PRODUCTS * max(given[0].shape[:1], default=1):
+        raise FormatError(f"{describe(node)} would multiply constants with more than {MAX_PRODUCTS} products")
+    if node.op_type in ("Softmax", "LogSoftmax") and opset < 13:
+        return [_old_softmax(node, given[0])]
     feeds: dict[str, Constant] = {
         str(name): value for name, value in zip(node.input, inputs, strict=True) if value is not None
     }
@@ -57,6 +66,16 @@ def fold(node: NodeProto, inputs: list[Constant | None], opset: int) -> list[Con
     except Exception as error:
         raise FormatError(f"{describe(node)} cannot be computed from its constant inputs: {error}") from None
     return [np.asarray(result) for result in results]
+
+
+def _old_softmax(node: NodeProto, values: Constant) -> Constant:
+    """Softmax before opset 13: over ``axis`` and all axes behind it together."""
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
+    if not -values.ndim <= axis <= values.ndim:
+        raise FormatError(f"{describe(node)}: axis {axis} of a tensor with {values.ndim} axes")
+    rows = math.prod(values.shape[: axis % values.ndim if axis < 0 else axis])
+    flat = helper.make_node(node.op_type, ["x"], ["y"], name=node.name, axis=1)
+    return fold(flat, [values.reshape(rows, -1)], 13)[0].reshape(values.shape)
 
 
 def _constant(node: NodeProto) -> Constant:

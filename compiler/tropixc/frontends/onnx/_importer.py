@@ -14,13 +14,25 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
+from tropixc.frontends.onnx._batch import BatchSizes
 from tropixc.frontends.onnx._call import Call, Context, operator_name
 from tropixc.frontends.onnx._file import describe, opset, parse_model, read_bytes
-from tropixc.frontends.onnx._folding import ENTRYWISE, FOLDABLE, fold
-from tropixc.frontends.onnx._operators import RULES, SUPPORTED_OPERATORS
-from tropixc.frontends.onnx._shapes import BATCH
-from tropixc.frontends.onnx._values import Constant, Label, Tensor, Value, check_size, contiguous, ordinary, whole
+from tropixc.frontends.onnx._folding import FOLDABLE, fold
+from tropixc.frontends.onnx._operators import RULES
+from tropixc.frontends.onnx._values import (
+    Constant,
+    Label,
+    Tensor,
+    Value,
+    check_entries,
+    check_size,
+    contiguous,
+    ordinary,
+    whole,
+)
 
+MAX_CONSTANTS = 40_000_000
+"""Largest number of constants that a model may compute, beyond four times those that it stores."""
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53}
 """The supported precisions of a model's input and their unit roundoff."""
 
@@ -88,8 +100,9 @@ class _Importer:
         self.model = model
         self.opset = opset(model)
         self.values: dict[str, Value] = {}
-        self.sized_by_batch: set[str] = set()
-        self.uniform_over_batch: set[str] = set()
+        self.batch_sizes = BatchSizes()
+        self.folded = 0
+        self.budget = MAX_CONSTANTS
 
     def run(self, output: str | None) -> ImportedModel:
         graph = self.model.graph
@@ -173,7 +186,10 @@ class _Importer:
                 f"{operator} (node {', '.join(repr(n) for n in nodes[:3])}{', …' if len(nodes) > 3 else ''})"
                 for operator, nodes in sorted(unknown.items())
             )
-            raise Unsupported(f"no rule for {listed}. Supported operators: {', '.join(SUPPORTED_OPERATORS)}")
+            raise Unsupported(
+                f"no rule for {listed}. Export without it (unroll loops and recurrent cells, or take the part in front "
+                "of it as the model); 'tropix operators' lists what is read"
+            )
 
     def _read_initializers(self) -> None:
         faults = []
@@ -182,6 +198,7 @@ class _Importer:
             if array.dtype.kind == "f" and np.isnan(array).any():
                 faults.append(f"initializer {tensor.name!r} contains NaN")
             self.values[tensor.name] = array
+            self.budget += 4 * array.size
         if faults:
             raise FormatError("; ".join(faults))
 
@@ -223,59 +240,33 @@ class _Importer:
             )
         if operator_name(node) not in RULES:
             raise Unsupported(
-                f"{describe(node)} is supported for constants only. "
-                f"Supported on computed tensors: {', '.join(SUPPORTED_OPERATORS)}"
+                f"{describe(node)} is supported for constants only; 'tropix operators' lists what is read of values "
+                "that depend on the input"
             )
-        self._refuse_batch_sizes(node)
+        self.batch_sizes.before_rule(node)
         try:
             result = RULES[operator_name(node)].rule(Call(node, inputs, self.context))
-        except InvalidInput as error:
+        except TropixError as error:
             raise type(error)(str(error) if describe(node) in str(error) else f"{describe(node)}: {error}") from None
         except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
             # a file is untrusted: what a rule did not foresee is still a fault of the file, and named as one
             raise FormatError(f"{describe(node)}: its inputs or attributes do not fit together ({error})") from None
         for name, value in zip(node.output, result if isinstance(result, tuple) else (result,), strict=False):
             if isinstance(value, np.ndarray):
-                self.sized_by_batch.add(name)
+                self.batch_sizes.note(name, value)
             else:
-                check_size(math.prod(value.shape), describe(node))
+                check_entries(math.prod(value.shape), describe(node))
             self.values[name] = value
 
     def _fold(self, node: NodeProto, inputs: list[Constant | None]) -> None:
-        """Compute a constant. One of shape (batch, …) with equal rows is kept at batch 1, and marked."""
-        if self.uniform_over_batch.intersection(node.input):
-            if not self._keeps_rows_apart(node):
-                raise Unsupported(f"{describe(node)} computes with a constant of the batch's size: rows must not mix")
-            self.uniform_over_batch.update(node.output)
-        position = {"Expand": 1, "ConstantOfShape": 0}.get(node.op_type)
-        sizes = None if position is None else inputs[position]
-        if position is not None and sizes is not None and sizes.size and sizes.ravel()[0] == BATCH:
-            inputs = [np.where(sizes == BATCH, 1, sizes) if i == position else value for i, value in enumerate(inputs)]
-            self.uniform_over_batch.update(node.output)
-        elif self.sized_by_batch.intersection(node.input):
-            self.sized_by_batch.update(node.output)
+        """Compute a constant."""
+        inputs = self.batch_sizes.before_fold(node, inputs, self.values)
         for name, value in zip(node.output, fold(node, inputs, self.opset), strict=False):
+            self.folded += value.size
+            if self.folded > self.budget:
+                raise FormatError(f"{describe(node)}: the model computes more than {self.budget} constant numbers")
+            self.batch_sizes.note(name, value)
             self.values[name] = value
-
-    def _keeps_rows_apart(self, node: NodeProto) -> bool:
-        """Whether a node treats the equal rows of a constant of the batch's size apart."""
-        if node.op_type in ENTRYWISE:
-            return True
-        attributes = {attribute.name: attribute.i for attribute in node.attribute}
-        if node.op_type in ("Gemm", "MatMul"):
-            rest = self.uniform_over_batch.intersection(node.input[1:])
-            return not rest and not attributes.get("transA", 0) and len(self.values[node.input[0]].shape) >= 2
-        return node.op_type in ("Concat", "Split") and attributes.get("axis", 0) > 0
-
-    def _refuse_batch_sizes(self, node: NodeProto) -> None:
-        """A symbolic batch size may only say how to reshape; as a number it would make a row depend on the others."""
-        for position, name in enumerate(node.input):
-            held = self.values.get(name)
-            as_shape = (node.op_type, position) in (("Reshape", 1), ("Expand", 1), ("Slice", 2))
-            if as_shape or name not in self.sized_by_batch or not isinstance(held, np.ndarray):
-                continue
-            if held.dtype.kind in "fiu" and (np.abs(held) >= -BATCH / 2).any():
-                raise Unsupported(f"{describe(node)} computes with the batch size: rows must stay independent")
 
 
 def _input_shape(info: ValueInfoProto) -> tuple[tuple[int, ...], int | None]:
@@ -295,5 +286,5 @@ def _input_shape(info: ValueInfoProto) -> tuple[tuple[int, ...], int | None]:
     if batched and dims[0] not in (None, 1):
         raise Unsupported(f"input {info.name!r} has a fixed batch of {dims[0]}: export with a symbolic batch or 1")
     shape = tuple(size for size in rest if size is not None)
-    check_size(math.prod(shape), f"input {info.name!r}")
+    check_entries(math.prod(shape), f"input {info.name!r}")
     return shape, (dims[0] if batched else 0)

@@ -10,17 +10,19 @@ from tropix.arrays import IntArray
 from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._call import Call, rule
 from tropixc.frontends.onnx._shapes import BATCH, reindexed
-from tropixc.frontends.onnx._values import Constant, Tensor, Value, assemble, check_size
+from tropixc.frontends.onnx._values import Constant, Tensor, Value, assemble, check_entries
 
 NO_END = 2**31 - 1
 """Exporters write such an end, or a larger one, for a slice up to the last entry."""
+LARGEST_END = 2**62
+"""Ends from here on stand for the last entry, and are not computed from a batch size."""
 
 
 @rule("Concat", summary="joined along an axis, constants included")
 def _concat(call: Call) -> Value:
     values = [call.input(i) for i in range(len(call.inputs))]
     rank = len(values[0].shape)
-    axis = call.axis(int(call.attribute("axis", 0 if call.opset < 4 else 1)), rank)
+    axis = call.axis(int(call.attribute("axis", 1)), rank)
     if call.batched and axis == 0:
         raise Unsupported(f"{call.what} joins along the batch axis: rows must stay independent")
     shapes = [value.shape for value in values]
@@ -29,7 +31,7 @@ def _concat(call: Call) -> Value:
         raise FormatError(f"{call.what}: shapes {shapes[:4]} do not fit along axis {axis}")
     ends = np.cumsum([shape[axis] for shape in shapes])
     total = (*shapes[0][:axis], int(ends[-1]), *shapes[0][axis + 1 :])
-    check_size(math.prod(total), call.what)
+    check_entries(math.prod(total), call.what)
     places = np.arange(math.prod(total), dtype=np.int64).reshape(total)
     pieces: list[tuple[Tensor | Constant, IntArray]] = []
     for value, part in zip(values, np.split(places, ends[:-1], axis=axis), strict=True):
@@ -82,18 +84,13 @@ def _slice(call: Call) -> Value:
             if start == 0 and step == 1 and (end >= NO_END or end == BATCH):
                 continue
             raise Unsupported(f"{call.what} slices the batch axis: rows must stay independent")
-        cut[axis] = _cut(start, end, step, value.shape[axis])
+        if call.batched and -BATCH // 2 <= abs(end) < LARGEST_END:
+            raise Unsupported(f"{call.what} ends at a number computed from the batch size: rows must stay independent")
+        cut[axis] = slice(start, end, step)
     result = reindexed(value, lambda index: index[tuple(cut)])
     if not math.prod(result.shape):
         raise FormatError(f"{call.what} leaves nothing of shape {value.shape}")
     return result
-
-
-def _cut(start: int, end: int, step: int, size: int) -> slice:
-    """A slice with ONNX's clamping; Python agrees except for an end before the first entry."""
-    if step < 0 and end < -size:
-        return slice(start, None, step)
-    return slice(start, end, step)
 
 
 @rule("Gather", summary="constant indices")
@@ -107,7 +104,7 @@ def _gather(call: Call) -> Value:
     size = value.shape[axis]
     if indices.dtype.kind not in "iu" or ((indices < -size) | (indices >= size)).any():
         raise FormatError(f"{call.what}: indices of type {indices.dtype} must lie in [{-size}, {size})")
-    check_size(math.prod(value.shape) // max(size, 1) * indices.size, call.what)
+    check_entries(math.prod(value.shape) // max(size, 1) * indices.size, call.what)
     return reindexed(value, lambda index: np.take(index, indices, axis=axis))
 
 
@@ -131,7 +128,7 @@ def _pad(call: Call) -> Value:
     shape = tuple(n + b + a for n, (b, a) in zip(index.shape, widths, strict=True))
     if not index.size:
         raise FormatError(f"{call.what} leaves nothing of shape {tensor.shape}")
-    check_size(math.prod(shape), call.what)
+    check_entries(math.prod(shape), call.what)
     return _padded(call, Tensor(tensor.source, index), widths, shape)
 
 
@@ -178,7 +175,7 @@ def _expand(call: Call) -> Value:
             f"{call.what} expands {value.shape} to {target} along the batch axis: "
             "it must stay in front, or be fixed to 1"
         )
-    check_size(math.prod(shape), call.what)
+    check_entries(math.prod(shape), call.what)
     return reindexed(value, lambda index: np.broadcast_to(index, shape))
 
 
@@ -190,5 +187,5 @@ def _tile(call: Call) -> Value:
         raise FormatError(f"{call.what}: repeats {repeats} for shape {value.shape}")
     if call.batched and repeats[0] != 1:
         raise Unsupported(f"{call.what} repeats the batch axis: rows must stay independent")
-    check_size(math.prod(value.shape) * math.prod(repeats), call.what)
+    check_entries(math.prod(value.shape) * math.prod(repeats), call.what)
     return reindexed(value, lambda index: np.tile(index, repeats))

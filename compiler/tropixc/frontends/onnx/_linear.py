@@ -22,6 +22,7 @@ from tropixc.frontends.onnx._values import (
     reduce_axes,
     reduction,
     rows_matrix,
+    unrepeated,
     whole,
 )
 
@@ -76,13 +77,16 @@ def _gemm(call: Call) -> Value:
 @rule("MatMul", summary="affine with one constant operand; of two computed ones sums of products, which are structural")
 def _matmul(call: Call) -> Value:
     left, right = call.input(0), call.input(1)
+    if isinstance(right, np.ndarray) and right.ndim == 1 and not isinstance(left, np.ndarray):
+        product = _linear(call, call.tensor(0), call.weights(right)[None, :], np.zeros(1))
+        return Tensor(product.source, product.index[..., 0])
     if isinstance(right, np.ndarray) and right.ndim == 2 and not isinstance(left, np.ndarray):
         return _linear(call, call.tensor(0), call.weights(right).T, np.zeros(1))
     shape = _matmul_shape(call, left.shape, right.shape)
-    if isinstance(left, np.ndarray):
-        return _contracted(call, call.tensor(1), call.weights(left), shape, constant_left=True)
-    if isinstance(right, np.ndarray):
-        return _contracted(call, call.tensor(0), call.weights(right), shape, constant_left=False)
+    for position, (constant, place) in enumerate(((left, 1), (right, 0))):
+        if isinstance(constant, np.ndarray):
+            tensor = unrepeated(call.builder, call.tensor(place), f"{call.name}/entries")
+            return _contracted(call, tensor, call.weights(constant), shape, constant_left=position == 0)
     return _product(call, call.tensor(0), call.tensor(1), shape)
 
 
@@ -132,7 +136,6 @@ def _contracted(call: Call, tensor: Tensor, matrix: FloatArray, shape: tuple[int
 def _product(call: Call, left: Tensor, right: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Two computed stacks of matrices: all products, then their sums."""
     *stack, m, k, n = shape
-    check_size(2 * math.prod(shape), call.what)
     wide = (*stack, m, n, k)
     first = Tensor(left.source, np.broadcast_to(left.index[..., :, None, :], wide))
     second = Tensor(right.source, np.broadcast_to(np.swapaxes(right.index, -1, -2)[..., None, :, :], wide))
@@ -153,7 +156,7 @@ def _reduce_sum(call: Call) -> Value:
         if mean:
             raise Unsupported(f"{call.what}: the mean of exponentials is not supported: use ReduceSum")
         return Exponential(reduce_axes(call.builder, value.log, axes, keepdims, 1.0, call.name), summed=value)
-    groups, shape = reduction(call.ordinary(value), axes, keepdims)
+    groups, shape = reduction(unrepeated(call.builder, call.ordinary(value), f"{call.name}/entries"), axes, keepdims)
     count, width = groups.shape
     if groups.masked:
         raise Unsupported(f"{call.what} adds up -inf (masked entries)")

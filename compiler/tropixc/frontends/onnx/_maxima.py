@@ -57,7 +57,8 @@ def _where(call: Call) -> Value:
     if isinstance(condition, Comparison) and isinstance(above, Tensor) and isinstance(below, Tensor):
         factor = _softplus_factor(condition.left, above, below)
         threshold = float(condition.right.min()) if condition.right.size else 0.0
-        if factor is not None and threshold >= SAFE_THRESHOLD and call.context.unit_roundoff >= 2.0**-24:
+        same = call.shape_with(condition, above, below) == below.shape
+        if same and factor is not None and threshold >= SAFE_THRESHOLD and call.context.unit_roundoff >= 2.0**-24:
             gap = np.log1p(np.exp(-threshold)) * factor
             call.note(
                 f"a softplus that switches to the identity above {threshold:g} is read as softplus; "
@@ -196,7 +197,9 @@ def _clip_bound(call: Call, index: int, name: str) -> float | None:
         bound = float(call.attribute(name, -LARGEST_SINGLE if name == "min" else LARGEST_SINGLE))
     if np.isnan(bound) or bound == (np.inf if name == "min" else -np.inf):
         raise FormatError(f"{call.what}: {name} is {bound}")
-    return bound if abs(bound) < LARGEST_SINGLE else None
+    # in float32 nothing lies beyond the largest float, so such a bound on its own side does nothing
+    none = LARGEST_SINGLE if call.context.unit_roundoff >= 2.0**-24 else np.inf
+    return None if (bound <= -none if name == "min" else bound >= none) else bound
 
 
 @rule("ReduceLogSumExp", summary="log-sum-exp at ε = 1, rescaled by what surrounds it")
@@ -251,7 +254,8 @@ def _arg_max(call: Call) -> Value:
 def _softmax(call: Call) -> Value:
     logits = call.tensor(0)
     axes = _softmax_axes(call, len(logits.shape))
-    return Exponential(_log_softmax_of(call, logits, axes), value=gibbs(call.builder, logits, axes, call.name))
+    weights = gibbs(call.builder, logits, axes, call.name)
+    return Exponential(_log_softmax_of(call, logits, axes), value=weights)
 
 
 @rule("LogSoftmax", summary="z − LSE(z)")

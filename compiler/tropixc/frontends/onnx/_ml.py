@@ -49,7 +49,9 @@ def _scores(call: Call, count: int) -> Tensor:
     """The affine part of a linear model with ``count`` outputs."""
     tensor = _rows(call)
     matrix, bias = _numbers(call, "coefficients"), _numbers(call, "intercepts", 0.0)
-    if count < 1 or len(matrix) != count * tensor.shape[1] or len(bias) not in (1, count):
+    if call.attribute("intercepts", None) is None:
+        bias = np.zeros(count)
+    if count < 1 or len(matrix) != count * tensor.shape[1] or len(bias) != count:
         raise FormatError(
             f"{call.what}: {len(matrix)} coefficients and {len(bias)} intercepts "
             f"for {count} outputs of {tensor.shape[1]} features"

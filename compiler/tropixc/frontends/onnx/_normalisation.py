@@ -11,11 +11,11 @@ from tropixc.frontends.onnx._values import (
     Tensor,
     Value,
     apply,
-    check_size,
     combine,
     multiply,
     reduction,
     rows_matrix,
+    unrepeated,
     whole,
 )
 
@@ -55,9 +55,8 @@ def _epsilon(call: Call) -> float:
 
 def _mean(call: Call, tensor: Tensor, axes: tuple[int, ...], bias: float, name: str) -> Tensor:
     """The mean over axes, kept, plus a constant."""
-    groups, shape = reduction(tensor, axes, True)
+    groups, shape = reduction(unrepeated(call.builder, tensor, f"{call.name}/entries"), axes, True)
     count, width = groups.shape
-    check_size(count * width, call.what)
     rows = np.repeat(np.arange(count), width)
     data = np.full(count * width, 1.0 / width)
     matrix = rows_matrix(rows, groups.index.ravel(), data, (count, call.builder.size(tensor.source)))
@@ -98,7 +97,7 @@ def _layer_normalization(call: Call) -> Value:
         raise Unsupported(f"{call.what} normalises over the batch axis: rows must stay independent")
     centre = call.node.op_type == "LayerNormalization"
     normal = _normalised(call, tensor, tuple(range(first, rank)), centre=centre)
-    shift = call.weights(call.constant(2)) if centre and call.optional(2) is not None else np.zeros(())
+    shift = call.weights(call.constant(2)) if call.optional(2) is not None else np.zeros(())
     return _finished(call, normal, call.weights(call.constant(1)), shift)
 
 

@@ -14,8 +14,10 @@ from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.circuits import CircuitBuilder, FunctionName, Gibbs, Matrix, Pointwise, Product, uniform_segments
 from tropix.errors import FormatError, Unsupported
 
-MAX_COMPUTED = 20_000_000
-"""Largest number of entries of a computed tensor, or of a sparse matrix that a rule builds."""
+MAX_COMPUTED = 10_000_000
+"""Largest number of entries of a sparse matrix that a rule builds."""
+MAX_TENSOR = 2_000_000
+"""Largest number of entries of a computed tensor, for one point."""
 
 Constant: TypeAlias = npt.NDArray[Any]
 
@@ -113,9 +115,18 @@ def whole(builder: CircuitBuilder, position: int, shape: tuple[int, ...]) -> Ten
 
 
 def check_size(count: int, what: str) -> None:
-    """Refuse tensors and matrices too large to index, before they are allocated."""
-    if count > MAX_COMPUTED:
-        raise FormatError(f"{what} computes {count} numbers for one point, more than {MAX_COMPUTED}")
+    """Refuse matrices too large to build, before they are allocated."""
+    _refuse_above(MAX_COMPUTED, count, what)
+
+
+def check_entries(count: int, what: str) -> None:
+    """Refuse tensors too large to index, before they are allocated."""
+    _refuse_above(MAX_TENSOR, count, what)
+
+
+def _refuse_above(limit: int, count: int, what: str) -> None:
+    if count > limit:
+        raise FormatError(f"{what} computes {count} numbers for one point, more than {limit}")
 
 
 def rows_matrix(rows: IntArray, columns: IntArray, data: FloatArray, shape: tuple[int, int]) -> sp.csr_array:
@@ -165,6 +176,14 @@ def contiguous(builder: CircuitBuilder, tensor: Tensor, name: str) -> int:
     if len(flat) == count and bool((flat == np.arange(count)).all()):
         return tensor.source
     return combine(builder, [(Tensor(tensor.source, flat), 1.0)], 0.0, flat.shape, name).source
+
+
+def unrepeated(builder: CircuitBuilder, tensor: Tensor, name: str) -> Tensor:
+    """The tensor with every entry a component of its own, so that no sum over entries adds up weights."""
+    flat = tensor.index.ravel()
+    if len(np.unique(flat)) == len(flat):
+        return tensor
+    return combine(builder, [(tensor, 1.0)], 0.0, tensor.shape, name)
 
 
 def assemble(
@@ -328,7 +347,7 @@ def reduction(tensor: Tensor, axes: tuple[int, ...], keepdims: bool) -> tuple[Te
 def multiply(builder: CircuitBuilder, left: Tensor, right: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     """The elementwise product of two computed tensors, with broadcasting to ``shape``."""
     size = math.prod(shape)
-    check_size(2 * size, name)
+    check_size(4 * size, name)  # two selections, the product, and what adds it up
     sides = [
         contiguous(builder, Tensor(side.source, np.broadcast_to(side.index, shape).ravel()), f"{name}/{which}")
         for side, which in ((left, "left"), (right, "right"))

@@ -10,7 +10,6 @@ import numpy as np
 from tropix.arrays import IntArray
 from tropix.errors import FormatError, Unsupported
 from tropixc.frontends.onnx._call import Call
-from tropixc.frontends.onnx._values import check_size
 
 AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
@@ -60,7 +59,13 @@ def read_windows(call: Call, spatial: tuple[int, ...], kernel: tuple[int, ...]) 
     for axis, (size, span, stride) in enumerate(zip(spatial, spans, strides, strict=True)):
         begin, end = pads[axis], pads[axis + rank]
         if mode.startswith("SAME"):
-            total = max((-(-size // stride) - 1) * stride + span - size, 0)
+            wanted = (-(-size // stride) - 1) * stride + span - size
+            if (wanted < 0 or dilations[axis] > 1) and call.node.op_type != "Conv":
+                raise Unsupported(
+                    f"{call.what}: auto_pad {mode} with dilations, or where it would cut entries off: on that runtimes "
+                    "disagree. Export with explicit pads."
+                )
+            total = max(wanted, 0)
             begin = total // 2 if mode == "SAME_UPPER" else total - total // 2
             end = total - begin
         room = size + begin + end - span
@@ -72,7 +77,6 @@ def read_windows(call: Call, spatial: tuple[int, ...], kernel: tuple[int, ...]) 
         begins.append(begin)
         ends.append(end)
         counts.append(count)
-    check_size(math.prod(counts) * math.prod(kernel), call.what)
     return Windows(kernel, strides, dilations, tuple(begins), tuple(ends), tuple(counts))
 
 
