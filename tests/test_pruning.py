@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations, product
@@ -16,7 +17,8 @@ from scipy.spatial import ConvexHull
 
 from tropix import InvalidInput, TropicalPolynomial
 from tropix.exact import Rationals
-from tropix.polynomials import Domination, _pruning
+from tropix.polynomials import Domination
+from tropix.polynomials._cells import Cells, Proposals
 
 
 def lattice(dimension: int, degree: int) -> np.ndarray:
@@ -205,32 +207,28 @@ def test_wide_ranges_of_magnitude() -> None:
     assert scaled.kept.tolist() == base.kept.tolist()
 
 
-@pytest.mark.parametrize("broken", ["hull", "programs", "both"])
-def test_exact_arithmetic_decides_when_proposals_are_useless(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def broken(proposals: Proposals) -> Proposals:
+    return Proposals(np.full_like(proposals.gaps, np.nan), 0 * proposals.points, 0 * proposals.bases - 1)
+
+
+def lying(proposals: Proposals) -> Proposals:
+    return Proposals(-np.sign(proposals.gaps), proposals.points + 100.0, proposals.bases[::-1])
+
+
+@pytest.mark.parametrize("twist", [broken, lying])
+@pytest.mark.parametrize("box", [None, (-1, 2)])
+def test_exact_arithmetic_decides_when_proposals_are_useless(
+    twist: Callable[[Proposals], Proposals], box: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(5)
-    weights = np.vstack([rng.integers(-3, 4, size=(55, 2)).astype(float), rng.normal(size=(5, 2))])
-    f = TropicalPolynomial(weights, np.append(rng.integers(-2, 3, size=55), rng.normal(size=5)))
-    expected = f.pruning().kept.tolist()
-    if broken in ("hull", "both"):
-        monkeypatch.setattr(_pruning, "upper_hull", lambda scaling: None)
-    if broken in ("programs", "both"):
-        monkeypatch.setattr(_pruning.DominanceProgram, "propose", lambda self, k: None)
-    pruning = f.pruning()
+    weights = np.vstack([rng.integers(-3, 4, size=(35, 2)).astype(float), rng.normal(size=(5, 2))])
+    f = TropicalPolynomial(weights, np.append(rng.integers(-2, 3, size=35), rng.normal(size=5)))
+    expected = f.pruning(box).kept.tolist()  # type: ignore[arg-type]
+    original = Cells.propose
+    monkeypatch.setattr(Cells, "propose", lambda *arguments: twist(original(*arguments)))
+    pruning = f.pruning(box)  # type: ignore[arg-type]
     assert pruning.kept.tolist() == expected
     assert pruning.verify()
-
-
-def test_wrong_proposals_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    f = TropicalPolynomial(lattice(2, 3), -(lattice(2, 3) ** 2).sum(axis=1))
-    original = _pruning.DominanceProgram.propose
-
-    def lie(self: object, k: int) -> object:
-        proposal = original(self, k)  # type: ignore[arg-type]
-        assert proposal is not None
-        return replace(proposal, gap=-1.0, point=proposal.point + 100.0)
-
-    monkeypatch.setattr(_pruning.DominanceProgram, "propose", lie)
-    assert kept(f) == 10
 
 
 def test_tampered_evidence_is_rejected() -> None:
@@ -335,7 +333,8 @@ def test_one_monomial_on_a_box_away_from_the_origin() -> None:
 
 
 def test_witnesses_beyond_ties_at_the_base_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pruning.DominanceProgram, "propose", lambda self, k: None)
+    original = Cells.propose
+    monkeypatch.setattr(Cells, "propose", lambda *arguments: broken(original(*arguments)))
     f = TropicalPolynomial([[1.0], [2.0], [-1.0]], [0.0, 0.0, 0.0])  # all tie at 0
     assert kept(f) == 2
     assert kept(f, (0, np.inf)) == 1

@@ -5,6 +5,8 @@ They compile on first use and are cached on disk; rows are split over threads wh
 """
 
 from tropix.kernels._alignment import aligned_empty as aligned_empty
+from tropix.kernels._cell_programs import cell_programs as cell_programs
+from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._log_sum_exp import entropy as entropy

@@ -1,0 +1,326 @@
+"""Which cells have an interior? The common refinement of max-affine functions, decided cell by cell.
+
+For functions p_g = max_k (w_gk·x + c_gk) and one row of each, the cell of that choice is where all chosen rows attain
+their maxima. Where the rows of each function are distinct on the domain, the choices whose cell has an interior are the
+irredundant monomials of the product ⊗_g p_g: their cells cover the domain, and inside a cell its rows are strictly the
+largest. One function alone: its irredundant monomials. A cell has an interior exactly if some x makes the chosen rows
+strictly the largest; it has none exactly if multipliers λ ≥ 0, Σ λ = 1, make Σ λ_gk (row_gk − chosen_g) nonnegative on
+the domain (linear programming duality). Floating point proposes the point or the multipliers; a rigorous error bound
+confirms them, or else rational arithmetic decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tropix.arrays import BoolArray, FloatArray, IntArray
+from tropix.boxes import Box
+from tropix.exact import Rationals
+from tropix.kernels import cell_programs
+from tropix.polynomials._dominance import DominanceTest, Domination
+
+Progress = Callable[[int, int], None]
+
+UNIT = 2.0**-53
+FAR = 1e6
+"""Half-width, in scaled coordinates, of the box that keeps the linear programs feasible."""
+CHUNK = 4096
+"""Choices decided at a time, between two reports of progress."""
+SMALLEST = 1e-290
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """For each of Q choices whether its cell has an ``interior``, and why.
+
+    ``points`` holds, for the cells with an interior in their order, a point of the domain where the chosen rows are
+    strictly the largest. ``bases`` (Q, d+1) names for the others the columns that carry the multipliers: rows of all
+    functions one after the other, then the finite ends of the box in the order of `box_ends`; −1 where fewer do.
+    ``settled`` holds the multipliers of the choices that needed the exact method.
+    """
+
+    interior: BoolArray
+    points: Rationals
+    bases: IntArray
+    settled: dict[int, Domination]
+
+
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """What the linear programs suggest: scaled gaps (negative: an interior), points of the domain, and bases."""
+
+    gaps: FloatArray
+    points: FloatArray
+    bases: IntArray
+
+
+class Cells:
+    """The cells of max-affine functions with distinct rows, on ℝ^d or on a box of full dimension.
+
+    A choice is a row of G positions in ``rows``, in which the rows of all functions follow one another.
+    """
+
+    def __init__(self, functions: Sequence[Rationals], box: Box | None) -> None:
+        self.offsets = np.cumsum([0, *(len(rows) for rows in functions)]).astype(np.int64)
+        self.rows = Rationals.concatenate(list(functions))
+        self.count, self.dimension = self.rows.shape[0], self.rows.shape[1] - 1
+        self.floats = self.rows.floats()
+        self.box = box
+        self.ends = np.array([np.full(self.dimension, -np.inf), np.full(self.dimension, np.inf)])
+        if box is not None:
+            self.ends = np.array([box.lower, box.upper])
+        self._scale()
+
+    def _scale(self) -> None:
+        """Centre the rows of each function, and scale coordinates and constants to about one, by powers of two."""
+        table = np.zeros_like(self.floats)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+                table[a:b] = self.floats[a:b] - self.floats[a:b].mean(axis=0)
+            size = np.abs(table).max(axis=0, initial=0.0)
+            if not np.isfinite(size).all():  # the proposals will be of no use; exact arithmetic decides
+                table, size = np.zeros_like(table), np.ones_like(size)
+            self.widths = np.exp2(np.round(np.log2(np.where(size > SMALLEST, size, 1.0))))
+            self.slopes = np.clip(self.widths[-1] / self.widths[:-1], SMALLEST, 1 / SMALLEST)
+            self.table = table / self.widths
+            scaled = np.clip(self.ends / self.slopes, -FAR, FAR)
+        self.scaled_ends = np.where(np.isfinite(self.ends), scaled, self.ends)
+
+    def decide(
+        self, choices: IntArray, among: IntArray | None = None, *, progress: Progress | None = None
+    ) -> Verdicts:
+        """The verdict on each choice (Q, G).
+
+        ``among`` (one function only): multipliers are sought among these rows alone. Each verdict is sound all the
+        same; the exact method decides where they do not suffice.
+        """
+        interior = np.zeros(len(choices), dtype=np.bool_)
+        bases = np.full((len(choices), self.dimension + 1), -1, dtype=np.int64)
+        settled: dict[int, Domination] = {}
+        points = [Rationals(np.empty((0, self.dimension), dtype=object), 1)]
+        for start in range(0, len(choices), CHUNK):
+            chosen = choices[start : start + CHUNK]
+            proposals = self.propose(chosen, among)
+            inside = ~(proposals.gaps >= 0)
+            inside[inside] = self.strictly_largest(chosen[inside], proposals.points[inside])
+            outside = ~inside
+            outside[outside] = self.empty(chosen[outside], proposals.bases[outside], proposals.gaps[outside])
+            bases[start : start + CHUNK][outside] = proposals.bases[outside]
+            exact: dict[int, Rationals] = {}
+            for q in np.flatnonzero(~inside & ~outside).tolist():
+                answer = self.settle(chosen[q], proposals.points[q])
+                if isinstance(answer, Domination):
+                    settled[start + q] = answer
+                else:
+                    exact[q] = answer
+            points.append(_in_order(proposals.points, inside, exact))
+            inside[list(exact)] = True
+            interior[start : start + CHUNK] = inside
+            if progress is not None:
+                progress(min(start + CHUNK, len(choices)), len(choices))
+        return Verdicts(interior, Rationals.concatenate(points), bases, settled)
+
+    def propose(self, chosen: IntArray, among: IntArray | None = None) -> Proposals:
+        """Solve the linear program of each choice in floating point."""
+        columns = np.arange(self.count) if among is None else among
+        offsets = self.offsets if among is None else np.array([0, len(among)])
+        position = np.full(self.count, -1, dtype=np.int64)
+        position[columns] = np.arange(len(columns))
+        table = np.ascontiguousarray(self.table[columns].T)
+        gaps, points, bases = cell_programs(
+            table, offsets, self.table[chosen], position[chosen], self.scaled_ends, FAR
+        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            points = np.clip(points * self.slopes, *self.ends)
+        points[~np.isfinite(points).all(axis=1)] = self._base_point()
+        return Proposals(gaps, points, self._named(bases, columns))
+
+    def _named(self, bases: IntArray, columns: IntArray) -> IntArray:
+        """Columns of the program as rows, and ends of the box in the order of `box_ends`; −1 for the far bounds."""
+        size, d = len(columns), self.dimension
+        names = np.full(size + 4 * d, -1, dtype=np.int64)
+        names[:size] = columns
+        finite = np.isfinite(self.ends[::-1].T).ravel()  # upper then lower, coordinate by coordinate
+        order = np.where(finite, self.count + np.cumsum(finite) - 1, -1).reshape(d, 2)
+        names[size : size + d], names[size + d : size + 2 * d] = order[:, 0], order[:, 1]
+        return names[bases]
+
+    def sample(self, count: int) -> FloatArray:
+        """Scaled points of the domain, (count, d), spread over several magnitudes where it is unbounded."""
+        rng = np.random.default_rng(0)
+        points = rng.normal(size=(count, self.dimension)) * 10.0 ** rng.uniform(-1.5, 1.5, size=(count, 1))
+        low, high = self.scaled_ends
+        bounded = np.isfinite(low) & np.isfinite(high)
+        low, high = np.where(bounded, low, -FAR), np.where(bounded, high, FAR)
+        inner = low + (high - low) * rng.random((count, self.dimension))
+        return np.asarray(np.where(bounded, inner, np.clip(points, *self.scaled_ends)))
+
+    def _base_point(self) -> FloatArray:
+        return np.clip(np.zeros(self.dimension), *self.ends)
+
+    def strictly_largest(self, chosen: IntArray, points: FloatArray) -> BoolArray:
+        """For each point, whether the chosen rows are strictly the largest of their functions there: exactly.
+
+        The rounding error of w·x + c, with w and c themselves rounded, is at most (d + 4)·u·(|w|·|x| + |c|).
+        """
+        if len(chosen) == 0:
+            return np.zeros(0, dtype=np.bool_)
+        weights, constants = self.floats[:, :-1], self.floats[:, -1]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            values = points @ weights.T + constants
+            size = np.abs(points) @ np.abs(weights.T) + np.abs(constants)
+            error = (self.dimension + 5) * UNIT * size + 1e-300
+            low = np.take_along_axis(values - error, chosen, axis=1)
+            values += error
+        np.put_along_axis(values, chosen, -np.inf, axis=1)
+        high = np.maximum.reduceat(values, self.offsets[:-1], axis=1)
+        certain = (low > high).all(axis=1) & np.isfinite(size).all(axis=1)
+        for q in np.flatnonzero(~certain).tolist():
+            certain[q] = self._strict_exactly(chosen[q], Rationals.of(points[q : q + 1]))
+        return np.asarray(certain)
+
+    def _strict_exactly(self, chosen: IntArray, point: Rationals) -> bool:
+        values = (self.rows[:, :-1] @ point.transpose + self.rows[:, -1:]).numerators[:, 0].tolist()
+        for g, k in enumerate(chosen.tolist()):
+            top = values[k]
+            rivals = values[self.offsets[g] : self.offsets[g + 1]]
+            if sum(1 for value in rivals if value >= top) != 1:
+                return False
+        return True
+
+    def empty(self, chosen: IntArray, bases: IntArray, gaps: FloatArray) -> BoolArray:
+        """For each choice, whether the multipliers of its basis show that its cell has no interior: exactly."""
+        certain = np.zeros(len(chosen), dtype=np.bool_)
+        clear = np.flatnonzero((gaps > 1e-12) & (bases >= 0).all(axis=1))
+        if len(clear):
+            certain[clear] = self._multipliers_certain(chosen[clear], bases[clear])
+        near = np.flatnonzero(~certain & (gaps > -1e-9))
+        for q in near.tolist():
+            certain[q] = self.multipliers(chosen[q], bases[q]) is not None
+        return certain
+
+    def _multipliers_certain(self, chosen: IntArray, bases: IntArray) -> BoolArray:
+        """Whether B λ = e, Σ λ cost > 0 has a solution λ ≥ 0, by an approximate inverse R of B and |I − R B| < 1.
+
+        With M a bound of |I − R B|, for the exact B that the floats stand for, the true λ differs from λ̃ = R e by at
+        most ‖M |λ̃|‖∞ / (1 − ‖M‖∞) in every entry (Rump, *Verification methods*, Acta Numerica 2010, §10).
+        """
+        matrix, matrix_error, costs, cost_error = self._basis_matrices(chosen, bases)
+        size = self.dimension + 1
+        with np.errstate(all="ignore"):
+            singular = ~(np.abs(np.linalg.det(matrix)) > 0)
+        matrix[singular] = np.eye(size)
+        inverse = np.linalg.inv(matrix)
+        with np.errstate(all="ignore"):
+            gamma = (size + 3) * UNIT
+            magnitude = np.abs(inverse)
+            off = np.abs(np.eye(size) - inverse @ matrix)
+            off += gamma * (np.eye(size) + magnitude @ np.abs(matrix)) + 1.01 * (magnitude @ matrix_error)
+            contraction = off.sum(axis=2).max(axis=1) * 1.01
+            solution = inverse[:, :, -1]
+            error = (off @ np.abs(solution)[:, :, None])[:, :, 0].max(axis=1) / (1 - contraction) * 1.01
+            level = (solution * costs).sum(axis=1)
+            slack = ((np.abs(solution) + error[:, None]) * cost_error).sum(axis=1)
+            slack += error * np.abs(costs).sum(axis=1) + gamma * np.abs(solution * costs).sum(axis=1)
+            good = ~singular & (contraction < 0.5) & (solution.min(axis=1) >= error) & (level > 1.01 * slack + 1e-300)
+        return np.asarray(good & np.isfinite(level))
+
+    def _basis_matrices(
+        self, chosen: IntArray, bases: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """The columns of each basis, coordinates scaled by powers of two, their costs, and bounds of the errors."""
+        real = bases < self.count
+        rows = np.where(real, bases, 0)
+        group = np.searchsorted(self.offsets, rows, side="right") - 1
+        reference = np.take_along_axis(chosen, group, axis=1)
+        with np.errstate(all="ignore"):
+            picked = self.floats[rows] / self.widths
+            base = self.floats[reference] / self.widths
+            difference = (picked - base) * real[:, :, None]
+            error = 4 * UNIT * (np.abs(picked) + np.abs(base)) * real[:, :, None] + 1e-300
+        columns = difference.copy()
+        columns[:, :, -1] = real
+        costs, cost_error = difference[:, :, -1].copy(), error[:, :, -1].copy()
+        matrix_error = error.copy()
+        matrix_error[:, :, -1] = 0.0
+        q, j = np.nonzero(~real)
+        if len(q):
+            ends = self._ends_table()
+            coordinate, sign, end = (ends[k][bases[q, j] - self.count] for k in range(3))
+            index = coordinate.astype(np.int64)
+            # x = slope·x' with slope = widths[-1]/widths[i]: only exact where the slope was not clipped
+            columns[q, j, index] = sign
+            with np.errstate(all="ignore"):
+                slope = self.widths[-1] / self.widths[index]
+                costs[q, j] = -sign * (end / slope)
+                cost_error[q, j] = 4 * UNIT * np.abs(costs[q, j]) + 1e-300
+        return columns.transpose(0, 2, 1), matrix_error.transpose(0, 2, 1), costs, cost_error
+
+    def _ends_table(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Coordinate, sign and value of the finite ends, in the order of `box_ends`."""
+        coordinate, sign, value = [], [], []
+        for i in range(self.dimension):
+            for s, end in ((1.0, self.ends[1, i]), (-1.0, self.ends[0, i])):
+                if np.isfinite(end):
+                    coordinate.append(float(i))
+                    sign.append(s)
+                    value.append(float(end))
+        return np.array(coordinate), np.array(sign), np.array(value)
+
+    def multipliers(self, chosen: IntArray, basis: IntArray) -> Domination | None:
+        """The multipliers on the columns of a basis, exactly; None if they do not show that the cell has no interior.
+
+        The support holds positions in ``rows``.
+        """
+        named = [int(j) for j in basis if j >= 0]
+        real = [j for j in named if j < self.count]
+        if not real or not set(chosen.tolist()).isdisjoint(real):  # a row does not dominate itself
+            return None
+        test = self._test(chosen, real)
+        columns = [1 + real.index(j) if j < self.count else j - self.count + 1 + len(real) for j in named]
+        found = test.by_basis(0, columns) or test.restricted(0, columns)
+        return None if found is None else self._named_support(found, real)
+
+    def settle(self, chosen: IntArray, near: FloatArray) -> Domination | Rationals:
+        """Decide one choice in rational arithmetic: multipliers that show the cell empty, or a point (1, d) inside it.
+
+        The rows that are nearly largest at the point ``near`` are asked first: they mostly settle it.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            at = self.table @ np.append(near / self.slopes, 1.0)
+            excess = at - np.repeat(at[chosen], np.diff(self.offsets))
+        rivals = np.setdiff1d(np.arange(self.count), chosen)
+        few = rivals[excess[rivals] > -1e-6]
+        for among in (few, rivals):
+            test = self._test(chosen, among.tolist())
+            answer = test.decide(0, list(range(1, test.count)))
+            if isinstance(answer, Domination):
+                return self._named_support(answer, among.tolist())
+            point = Rationals.of(np.array([answer], dtype=object).reshape(1, self.dimension))
+            if self._strict_exactly(chosen, point):
+                break
+        return point
+
+    @staticmethod
+    def _named_support(found: Domination, real: list[int]) -> Domination:
+        return Domination(-1, tuple(real[j - 1] for j in found.support), found.weights)
+
+    def _test(self, chosen: IntArray, real: list[int]) -> DominanceTest:
+        """The rows ``real`` minus the chosen rows of their functions, behind a zero row that stands for these."""
+        zero = Rationals(np.zeros((1, self.dimension + 1), dtype=object), 1)
+        if not real:
+            return DominanceTest(zero, self.box)
+        group = np.searchsorted(self.offsets, real, side="right") - 1
+        return DominanceTest(Rationals.concatenate([zero, self.rows[real] - self.rows[chosen[group]]]), self.box)
+
+
+def _in_order(proposed: FloatArray, inside: BoolArray, exact: dict[int, Rationals]) -> Rationals:
+    """The proposed points of the choices ``inside`` and the points found exactly, in the order of the choices."""
+    points = Rationals.of(proposed[inside])
+    if not exact:
+        return points
+    order = np.argsort([*np.flatnonzero(inside).tolist(), *exact], kind="stable")
+    return Rationals.concatenate([points, *exact.values()])[order]

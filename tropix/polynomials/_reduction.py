@@ -1,0 +1,109 @@
+"""Before cells are decided: distinct rows, in coordinates that no box fixes and no flat direction wastes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from tropix.boxes import Box
+from tropix.errors import InvalidInput
+from tropix.exact import Rationals
+from tropix.polynomials._dominance import Domination
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Max-affine functions, each with rows that are distinct on the domain, in as few coordinates as they need.
+
+    ``functions[g]`` holds the rows ``index[g]`` of function g; ``duplicates[g]`` the others, each with the row that is
+    at least as large on the whole domain. The way back for points is :meth:`lift`.
+    """
+
+    functions: list[Rationals]
+    box: Box | None
+    index: list[list[int]]
+    duplicates: list[list[Domination]]
+    coordinates: list[int]
+    base: Rationals
+
+    @classmethod
+    def of(cls, functions: Sequence[Rationals], box: Box | None) -> Reduction:
+        """Reduce functions on ℝ^d (``box`` None) or on a box."""
+        dimension = functions[0].shape[1] - 1
+        base = Rationals.of(np.zeros(dimension))
+        coordinates = list(range(dimension))
+        tables = list(functions)
+        if box is not None:
+            fixed = np.flatnonzero(box.lower == box.upper)
+            coordinates = np.flatnonzero(box.lower < box.upper).tolist()
+            base = Rationals.of(np.where(box.lower == box.upper, box.lower, 0.0))
+            if len(fixed):
+                values = [rows[:, fixed] @ base[fixed][:, None] + rows[:, -1:] for rows in tables]
+                tables = [
+                    Rationals.concatenate([rows[:, coordinates], value], axis=1)
+                    for rows, value in zip(tables, values, strict=True)
+                ]
+            box = Box(box.lower[coordinates], box.upper[coordinates])
+        index, duplicates = [], []
+        for g, rows in enumerate(tables):
+            kept, twins = _distinct(rows)
+            tables[g] = rows[kept]
+            index.append(kept)
+            duplicates.append(twins)
+        if box is None:
+            independent = _independent_coordinates(tables)
+            coordinates = [coordinates[i] for i in independent]
+            tables = [rows[:, [*independent, -1]] for rows in tables]
+        return cls(tables, box, index, duplicates, coordinates, base)
+
+    def lift(self, points: Rationals) -> Rationals:
+        """Points in all coordinates."""
+        full = np.zeros((len(points), len(self.base)), dtype=object)
+        lifted = Rationals(full, 1) + self.base
+        scaled = points.numerators * lifted.denominator
+        numerators = lifted.numerators * points.denominator
+        numerators[:, self.coordinates] = scaled
+        return Rationals(numerators, lifted.denominator * points.denominator)
+
+
+def _distinct(rows: Rationals) -> tuple[list[int], list[Domination]]:
+    """Of rows with equal exponents the one with the largest coefficient, the first among equals."""
+    best: dict[tuple[int, ...], tuple[int, int]] = {}
+    keys = rows.keys()
+    for i, key in enumerate(keys):
+        exponent, coefficient = key[:-1], key[-1]
+        if exponent not in best or coefficient > best[exponent][1]:
+            best[exponent] = (i, coefficient)
+    index = sorted(i for i, _ in best.values())
+    staying = set(index)
+    return index, [
+        Domination(i, (best[key[:-1]][0],), (Fraction(1),)) for i, key in enumerate(keys) if i not in staying
+    ]
+
+
+def _independent_coordinates(functions: list[Rationals]) -> list[int]:
+    """Coordinates on which the sum of the exponents' affine hulls projects injectively (as many as its dimension)."""
+    parts = [rows[:, :-1] - rows[:1, :-1] for rows in functions if len(rows)]
+    if not parts:
+        return []
+    differences = Rationals.concatenate(parts)
+    count, dimension = differences.shape
+    if count > dimension > 0 and _full_rank(differences, dimension):
+        return list(range(dimension))
+    reduced, _, rank = differences.to_flint().rref()
+    return [next(j for j in range(dimension) if reduced[i, j] != 0) for i in range(rank)]
+
+
+def _full_rank(differences: Rationals, dimension: int) -> bool:
+    """Whether d rows, chosen in floating point, have a nonzero determinant (exactly)."""
+    from scipy.linalg import qr
+
+    try:
+        floats = differences.floats()
+    except InvalidInput:  # beyond the range of floats
+        return False
+    _, pivots = qr(floats.T, mode="r", pivoting=True)
+    return bool(differences[pivots[:dimension]].to_flint().det() != 0)
