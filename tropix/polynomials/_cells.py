@@ -89,17 +89,20 @@ class Cells:
             scaled = np.clip(self.ends / self.slopes, -FAR, FAR)
         self.scaled_ends = np.where(np.isfinite(self.ends), scaled, self.ends)
 
-    def decide(
-        self, choices: IntArray, among: IntArray | None = None, *, progress: Progress | None = None
-    ) -> Verdicts:
+    def decide(self, choices: IntArray, among: IntArray | None = None, *, progress: Progress | None = None) -> Verdicts:
         """The verdict on each choice (Q, G).
 
         ``among`` (one function only): multipliers are sought among these rows alone. Each verdict is sound all the
         same; the exact method decides where they do not suffice.
         """
+        if among is not None and len(among) < 2:
+            among = None
         interior = np.zeros(len(choices), dtype=np.bool_)
         bases = np.full((len(choices), self.dimension + 1), -1, dtype=np.int64)
         settled: dict[int, Domination] = {}
+        if self.count < len(self.offsets):  # one row a function: no rivals
+            point = np.tile(self._base_point(), (len(choices), 1))
+            return Verdicts(~interior, Rationals.of(point), bases, settled)
         points = [Rationals(np.empty((0, self.dimension), dtype=object), 1)]
         for start in range(0, len(choices), CHUNK):
             chosen = choices[start : start + CHUNK]
@@ -130,9 +133,7 @@ class Cells:
         position = np.full(self.count, -1, dtype=np.int64)
         position[columns] = np.arange(len(columns))
         table = np.ascontiguousarray(self.table[columns].T)
-        gaps, points, bases = cell_programs(
-            table, offsets, self.table[chosen], position[chosen], self.scaled_ends, FAR
-        )
+        gaps, points, bases = cell_programs(table, offsets, self.table[chosen], position[chosen], self.scaled_ends, FAR)
         with np.errstate(over="ignore", invalid="ignore"):
             points = np.clip(points * self.slopes, *self.ends)
         points[~np.isfinite(points).all(axis=1)] = self._base_point()
@@ -159,7 +160,7 @@ class Cells:
         return np.asarray(np.where(bounded, inner, np.clip(points, *self.scaled_ends)))
 
     def _base_point(self) -> FloatArray:
-        return np.clip(np.zeros(self.dimension), *self.ends)
+        return np.asarray(np.clip(np.zeros(self.dimension), *self.ends))
 
     def strictly_largest(self, chosen: IntArray, points: FloatArray) -> BoolArray:
         """For each point, whether the chosen rows are strictly the largest of their functions there: exactly.
@@ -179,10 +180,11 @@ class Cells:
         high = np.maximum.reduceat(values, self.offsets[:-1], axis=1)
         certain = (low > high).all(axis=1) & np.isfinite(size).all(axis=1)
         for q in np.flatnonzero(~certain).tolist():
-            certain[q] = self._strict_exactly(chosen[q], Rationals.of(points[q : q + 1]))
+            certain[q] = self.holds_strictly(chosen[q], Rationals.of(points[q : q + 1]))
         return np.asarray(certain)
 
-    def _strict_exactly(self, chosen: IntArray, point: Rationals) -> bool:
+    def holds_strictly(self, chosen: IntArray, point: Rationals) -> bool:
+        """Whether the chosen rows are strictly the largest at a point (1, d), in rational arithmetic."""
         values = (self.rows[:, :-1] @ point.transpose + self.rows[:, -1:]).numerators[:, 0].tolist()
         for g, k in enumerate(chosen.tolist()):
             top = values[k]
@@ -300,7 +302,7 @@ class Cells:
             if isinstance(answer, Domination):
                 return self._named_support(answer, among.tolist())
             point = Rationals.of(np.array([answer], dtype=object).reshape(1, self.dimension))
-            if self._strict_exactly(chosen, point):
+            if self.holds_strictly(chosen, point):
                 break
         return point
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +11,10 @@ import numpy as np
 from tropix.boxes import Box, BoxLike
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
+from tropix.polynomials._cells import Progress
+from tropix.polynomials._product import prune_product
 from tropix.polynomials._rational import TropicalRational
+from tropix.polynomials._reduction import on_box
 from tropix.polynomials._tropical import TropicalPolynomial
 
 Function: TypeAlias = TropicalPolynomial | TropicalRational
@@ -27,12 +31,15 @@ class Equivalence:
         return self.equal
 
 
-def equivalent(f: Function, g: Function, box: BoxLike | None = None) -> Equivalence:
+def equivalent(
+    f: Function, g: Function, box: BoxLike | None = None, *, progress: Progress | None = None
+) -> Equivalence:
     """Decide in rational arithmetic whether two functions agree on ℝ^d, or on a box.
 
-    p₁ − q₁ = p₂ − q₂ exactly if the polynomials p₁ ⊗ q₂ and p₂ ⊗ q₁ are equal. Their maximum is pruned exactly: each of
-    its monomials has a point where it alone is largest, so a side that attains the maximum at all these points holds
-    every monomial of it, and is the maximum. Raises `InvalidInput` for functions of different dimensions.
+    p₁ − q₁ = p₂ − q₂ exactly if the polynomials p₁ ⊗ q₂ and p₂ ⊗ q₁ are equal, which is to say that their irredundant
+    monomials are the same. A monomial of one that the other lacks is the largest around its witness point, where the
+    two differ, if not at that point then at most points nearby. ``progress(done, total)`` is called now and then.
+    Raises `InvalidInput` for functions of different dimensions.
 
     >>> x, y = TropicalPolynomial([[1]], [0]), TropicalPolynomial([[-1]], [1])
     >>> bool(equivalent(x + y, y + x)), bool(equivalent(x, x + y))
@@ -44,16 +51,29 @@ def equivalent(f: Function, g: Function, box: BoxLike | None = None) -> Equivale
     if left.dimension != right.dimension:
         raise InvalidInput(f"functions in {left.dimension} and {right.dimension} variables")
     domain = None if box is None else Box.of(box, left.dimension)
-    if left.denominator == right.denominator:
-        first, second = left.numerator, right.numerator
-    else:
-        first, second = left.numerator * right.denominator, right.numerator * left.denominator
-    first, second = first.prune(domain), second.prune(domain)
-    pruning = (first + second).pruning(domain)
-    points = pruning.witnesses
-    top = pruning.polynomial(points)
-    for side in (first, second):
-        apart = np.flatnonzero((top - side(points)).numerators != 0)
-        if len(apart):
-            return Equivalence(False, points[int(apart[0])])
+    one = TropicalPolynomial.constant(0, left.dimension)
+    common = left.denominator == right.denominator
+    first = prune_product(left.numerator, one if common else right.denominator, domain, progress)
+    second = prune_product(right.numerator, one if common else left.denominator, domain, progress)
+    tables = [
+        part.polynomial.exact if domain is None else on_box(part.polynomial.exact, domain) for part in (first, second)
+    ]
+    keys = Rationals.concatenate(tables).keys()
+    ours, theirs = keys[: len(tables[0])], keys[len(tables[0]) :]
+    for part, rows, others in ((first, ours, set(theirs)), (second, theirs, set(ours))):
+        for k, row in enumerate(rows):
+            if row not in others:
+                return Equivalence(False, _apart(left, right, part.witnesses[k : k + 1], domain))
     return Equivalence(True)
+
+
+def _apart(f: TropicalRational, g: TropicalRational, near: Rationals, box: Box | None) -> Rationals:
+    """A point near the given one at which the values differ; they differ in every neighbourhood of it."""
+    rng = np.random.default_rng(0)
+    point = near
+    step = Fraction(1)
+    while f(point).equals(g(point)):
+        step /= 2
+        goal = near + Rationals.of(rng.normal(size=near.shape)) if box is None else Rationals.of(box.sample(1, rng))
+        point = near + (goal - near) * Rationals.of(np.array([step], dtype=object))
+    return point[0]

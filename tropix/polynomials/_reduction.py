@@ -37,15 +37,9 @@ class Reduction:
         coordinates = list(range(dimension))
         tables = list(functions)
         if box is not None:
-            fixed = np.flatnonzero(box.lower == box.upper)
             coordinates = np.flatnonzero(box.lower < box.upper).tolist()
             base = Rationals.of(np.where(box.lower == box.upper, box.lower, 0.0))
-            if len(fixed):
-                values = [rows[:, fixed] @ base[fixed][:, None] + rows[:, -1:] for rows in tables]
-                tables = [
-                    Rationals.concatenate([rows[:, coordinates], value], axis=1)
-                    for rows, value in zip(tables, values, strict=True)
-                ]
+            tables = [on_box(rows, box) for rows in tables]
             box = Box(box.lower[coordinates], box.upper[coordinates])
         index, duplicates = [], []
         for g, rows in enumerate(tables):
@@ -67,6 +61,18 @@ class Reduction:
         numerators = lifted.numerators * points.denominator
         numerators[:, self.coordinates] = scaled
         return Rationals(numerators, lifted.denominator * points.denominator)
+
+
+def on_box(rows: Rationals, box: Box | None) -> Rationals:
+    """Rows as functions on the box: the coordinates that it fixes are folded into the coefficient."""
+    if box is None:
+        return rows
+    fixed = box.lower == box.upper
+    if not fixed.any():
+        return rows
+    base = Rationals.of(np.where(fixed, box.lower, 0.0))
+    values = rows[:, :-1] @ base[:, None] + rows[:, -1:]
+    return Rationals.concatenate([rows[:, :-1][:, ~fixed], values], axis=1)
 
 
 def _distinct(rows: Rationals) -> tuple[list[int], list[Domination]]:

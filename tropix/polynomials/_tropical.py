@@ -18,8 +18,9 @@ from tropix.exact import Rationals
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from tropix.polynomials._cells import Progress
     from tropix.polynomials._log_sum_exp import LogSumExp
-    from tropix.polynomials._pruning import Progress, Pruning
+    from tropix.polynomials._pruning import Pruning
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -226,13 +227,22 @@ class TropicalPolynomial:
         """
         return self.pruning(box, progress=progress).polynomial
 
+    def multiply(
+        self, other: TropicalPolynomial, box: BoxLike | None = None, *, progress: Progress | None = None
+    ) -> TropicalPolynomial:
+        """The irredundant monomials of f ⊗ g on ℝ^d or on a box: ``(f * g).prune(box)`` without forming all pairs."""
+        from tropix.polynomials._product import prune_product
+
+        return prune_product(self, other, None if box is None else Box.of(box, self.dimension), progress).polynomial
+
     def equals(self, other: TropicalPolynomial, box: BoxLike | None = None) -> bool:
         """Whether both are the same function on ℝ^d or on a box, decided exactly."""
         self._check_same_dimension(other)
+        from tropix.polynomials._reduction import on_box
+
         domain = None if box is None else Box.of(box, self.dimension)
         ours, theirs = self.prune(domain).exact, other.prune(domain).exact
-        if domain is not None:
-            ours, theirs = _on_box(ours, domain), _on_box(theirs, domain)
+        ours, theirs = on_box(ours, domain), on_box(theirs, domain)
         if ours.shape != theirs.shape:
             return False
         both = Rationals.concatenate([ours, theirs]).keys()
@@ -274,14 +284,6 @@ def dual_norms(vectors: FloatArray, p: float) -> FloatArray:
     # scaled by the largest entry, so that no power overflows or vanishes
     scaled = vectors / np.where(largest == 0.0, 1.0, largest)[:, None]
     return np.asarray(np.linalg.norm(scaled, ord=q, axis=1) * largest) if vectors.size else largest
-
-
-def _on_box(rows: Rationals, box: Box) -> Rationals:
-    """Rows as functions on the box: the coordinates that it fixes are folded into the coefficient."""
-    fixed = box.lower == box.upper
-    base = Rationals.of(np.where(fixed, box.lower, 0.0))
-    values = rows[:, :-1] @ base[:, None] + rows[:, -1:]
-    return Rationals.concatenate([rows[:, :-1][:, ~fixed], values], axis=1)
 
 
 def _exact_rows(exponents: npt.ArrayLike, coefficients: npt.ArrayLike) -> Rationals:

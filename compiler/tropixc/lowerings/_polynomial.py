@@ -16,7 +16,7 @@ from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
-from tropix.polynomials import Pruning, TropicalPolynomial
+from tropix.polynomials import Pruning, TropicalPolynomial, prune_product
 from tropixc.lowerings._affine_rows import AffineRows, exact_matrix
 
 Progress = Callable[[int], None]
@@ -189,8 +189,9 @@ class _Expansion:
                 "compile on a smaller box, or an earlier layer"
             )
         self._count(size)
-        product = left * right
-        return product if min(len(left), len(right)) <= 1 else self._prune(product)
+        if min(len(left), len(right)) <= 1:
+            return left * right
+        return prune_product(left, right, self.box, self._watch, irredundant=True).polynomial
 
 
 def _signed(rows: Rationals, sign: int) -> Rationals:

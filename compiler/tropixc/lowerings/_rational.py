@@ -14,7 +14,7 @@ from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
-from tropix.polynomials import TropicalPolynomial, TropicalRational
+from tropix.polynomials import TropicalPolynomial, TropicalRational, prune_product
 from tropixc.lowerings._affine_rows import AffineRows
 from tropixc.lowerings._polynomial import MAX_PRODUCT, Progress
 
@@ -180,8 +180,11 @@ class _Expansion:
                     f"{MAX_PRODUCT}: compile on a smaller box, one output, or an earlier layer"
                 )
             self._count(size)
-            product = total * self.atoms[k].scale(weights[k])
-            total = product if len(total) == 1 else self._prune(product)
+            atom = self.atoms[k].scale(weights[k])
+            if len(total) == 1:
+                total = total * atom
+            else:
+                total = prune_product(total, atom, self.box, self._watch, irredundant=True).polynomial
         return total
 
     def _count(self, formed: int) -> None:

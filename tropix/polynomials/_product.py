@@ -1,0 +1,79 @@
+"""The irredundant monomials of a tropical product, found from its factors: pairs of cells that overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tropix.arrays import IntArray
+from tropix.boxes import Box
+from tropix.errors import InvalidInput
+from tropix.exact import Rationals
+from tropix.polynomials._cells import Cells, Progress, Verdicts
+from tropix.polynomials._reduction import Reduction
+from tropix.polynomials._tropical import TropicalPolynomial
+
+
+@dataclass(frozen=True, eq=False)
+class ProductPruning:
+    """The irredundant form of f ⊗ g on a domain, and why.
+
+    Monomial k is f's ``pairs[k, 0]`` times g's ``pairs[k, 1]``; at the point ``witnesses[k]`` of the domain both are
+    strictly the largest of their polynomials. Of every other pair the cells have no interior in common.
+    """
+
+    factors: tuple[TropicalPolynomial, TropicalPolynomial]
+    box: Box | None
+    pairs: IntArray
+    witnesses: Rationals
+    _cells: Cells
+    _choices: IntArray
+    _verdicts: Verdicts
+
+    @property
+    def polynomial(self) -> TropicalPolynomial:
+        """The pruned product; it equals f ⊗ g as a function on the domain."""
+        first, second = (factor.exact[self.pairs[:, i]] for i, factor in enumerate(self.factors))
+        return TropicalPolynomial.from_rationals(first + second)
+
+    def verify(self) -> bool:
+        """Recheck each pair in rational arithmetic, without any solver: a strict witness, or multipliers against it."""
+        verdicts, cells = self._verdicts, self._cells
+        position = np.cumsum(verdicts.interior) - 1
+        for q, choice in enumerate(self._choices):
+            if verdicts.interior[q]:
+                if not cells.holds_strictly(choice, verdicts.points[position[q] : position[q] + 1]):
+                    return False
+            elif q not in verdicts.settled and cells.multipliers(choice, verdicts.bases[q]) is None:
+                return False
+        return True
+
+
+def prune_product(
+    f: TropicalPolynomial,
+    g: TropicalPolynomial,
+    box: Box | None,
+    progress: Progress | None = None,
+    *,
+    irredundant: bool = False,
+) -> ProductPruning:
+    """Find the irredundant monomials of f ⊗ g on ℝ^d (``box`` None) or on a box, without forming the product.
+
+    A pair of monomials is needed exactly if the cells in which they are the largest overlap in an open set: the cells
+    of f ⊗ g are those of the common refinement (dually, the mixed subdivision of the Minkowski sum). Factors known to
+    be ``irredundant`` are not pruned first.
+    """
+    if f.dimension != g.dimension:
+        raise InvalidInput(f"polynomials in {f.dimension} and {g.dimension} variables do not combine")
+    kept = [np.arange(len(p)) if irredundant else p.pruning(box).kept for p in (f, g)]
+    reduction = Reduction.of([f.exact[kept[0]], g.exact[kept[1]]], box)
+    cells = Cells(reduction.functions, reduction.box)
+    names = [part[index] for part, index in zip(kept, reduction.index, strict=True)]
+    sizes = [len(part) for part in names]
+    i, j = np.divmod(np.arange(sizes[0] * sizes[1]), max(1, sizes[1]))
+    choices = np.column_stack([i, sizes[0] + j])
+    verdicts = cells.decide(choices, progress=progress)
+    inside = verdicts.interior
+    pairs = np.column_stack([names[0][i[inside]], names[1][j[inside]]])
+    return ProductPruning((f, g), box, pairs, reduction.lift(verdicts.points), cells, choices, verdicts)
