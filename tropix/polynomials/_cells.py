@@ -20,7 +20,7 @@ from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.boxes import Box
 from tropix.exact import Rationals
 from tropix.kernels import cell_programs
-from tropix.polynomials._dominance import DominanceTest, Domination
+from tropix.polynomials._dominance import DominanceTest, Domination, box_ends
 
 Progress = Callable[[int, int], None]
 
@@ -28,7 +28,10 @@ UNIT = 2.0**-53
 FAR = 1e6
 """Half-width, in scaled coordinates, of the box that keeps the linear programs feasible."""
 CHUNK = 4096
-"""Choices decided at a time, between two reports of progress."""
+WORK = 1e9
+"""Choices are decided so many at a time, or as many as take about this many multiply-adds, whichever is less."""
+TIE = 1e-11
+"""Scaled gaps within this of zero look like ties: multipliers are sought first, and exactly."""
 SMALLEST = 1e-290
 
 
@@ -72,6 +75,7 @@ class Cells:
         self.ends = np.array([np.full(self.dimension, -np.inf), np.full(self.dimension, np.inf)])
         if box is not None:
             self.ends = np.array([box.lower, box.upper])
+        self.exact_ends = box_ends(box, self.dimension)
         self._scale()
 
     def _scale(self) -> None:
@@ -89,6 +93,12 @@ class Cells:
             scaled = np.clip(self.ends / self.slopes, -FAR, FAR)
         self.scaled_ends = np.where(np.isfinite(self.ends), scaled, self.ends)
 
+    @property
+    def block(self) -> int:
+        """How many choices to decide at a time, between two reports of progress."""
+        steps = 4 * (self.dimension + 1)
+        return int(np.clip(WORK / (steps * (self.dimension + 1) * (self.count + steps)), 16, CHUNK))
+
     def decide(self, choices: IntArray, among: IntArray | None = None, *, progress: Progress | None = None) -> Verdicts:
         """The verdict on each choice (Q, G).
 
@@ -104,14 +114,15 @@ class Cells:
             point = np.tile(self._base_point(), (len(choices), 1))
             return Verdicts(~interior, Rationals.of(point), bases, settled)
         points = [Rationals(np.empty((0, self.dimension), dtype=object), 1)]
-        for start in range(0, len(choices), CHUNK):
-            chosen = choices[start : start + CHUNK]
+        block = self.block
+        for start in range(0, len(choices), block):
+            chosen = choices[start : start + block]
             proposals = self.propose(chosen, among)
-            inside = ~(proposals.gaps >= 0)
+            inside = ~(proposals.gaps >= -TIE)
             inside[inside] = self.strictly_largest(chosen[inside], proposals.points[inside])
             outside = ~inside
             outside[outside] = self.empty(chosen[outside], proposals.bases[outside], proposals.gaps[outside])
-            bases[start : start + CHUNK][outside] = proposals.bases[outside]
+            bases[start : start + block][outside] = proposals.bases[outside]
             exact: dict[int, Rationals] = {}
             for q in np.flatnonzero(~inside & ~outside).tolist():
                 answer = self.settle(chosen[q], proposals.points[q])
@@ -121,9 +132,9 @@ class Cells:
                     exact[q] = answer
             points.append(_in_order(proposals.points, inside, exact))
             inside[list(exact)] = True
-            interior[start : start + CHUNK] = inside
+            interior[start : start + block] = inside
             if progress is not None:
-                progress(min(start + CHUNK, len(choices)), len(choices))
+                progress(min(start + block, len(choices)), len(choices))
         return Verdicts(interior, Rationals.concatenate(points), bases, settled)
 
     def propose(self, chosen: IntArray, among: IntArray | None = None) -> Proposals:
@@ -180,26 +191,30 @@ class Cells:
         high = np.maximum.reduceat(values, self.offsets[:-1], axis=1)
         certain = (low > high).all(axis=1) & np.isfinite(size).all(axis=1)
         for q in np.flatnonzero(~certain).tolist():
-            certain[q] = self.holds_strictly(chosen[q], Rationals.of(points[q : q + 1]))
+            close = np.flatnonzero(~(values[q] < np.repeat(low[q], np.diff(self.offsets))))
+            certain[q] = self.holds_strictly(chosen[q], Rationals.of(points[q : q + 1]), close)
         return np.asarray(certain)
 
-    def holds_strictly(self, chosen: IntArray, point: Rationals) -> bool:
-        """Whether the chosen rows are strictly the largest at a point (1, d), in rational arithmetic."""
-        values = (self.rows[:, :-1] @ point.transpose + self.rows[:, -1:]).numerators[:, 0].tolist()
-        for g, k in enumerate(chosen.tolist()):
-            top = values[k]
-            rivals = values[self.offsets[g] : self.offsets[g + 1]]
-            if sum(1 for value in rivals if value >= top) != 1:
-                return False
-        return True
+    def holds_strictly(self, chosen: IntArray, point: Rationals, rivals: IntArray | None = None) -> bool:
+        """Whether the chosen rows are strictly larger at a point (1, d) than the rivals, by default all other rows.
+
+        In rational arithmetic; of the rivals those that are chosen do not count.
+        """
+        others = np.setdiff1d(np.arange(self.count) if rivals is None else rivals, chosen)
+        if len(others) == 0:
+            return True
+        group = np.searchsorted(self.offsets, others, side="right") - 1
+        differences = self.rows[others] - self.rows[chosen[group]]
+        values = differences[:, :-1] @ point.transpose + differences[:, -1:]
+        return bool((values.numerators < 0).all())
 
     def empty(self, chosen: IntArray, bases: IntArray, gaps: FloatArray) -> BoolArray:
         """For each choice, whether the multipliers of its basis show that its cell has no interior: exactly."""
         certain = np.zeros(len(chosen), dtype=np.bool_)
-        clear = np.flatnonzero((gaps > 1e-12) & (bases >= 0).all(axis=1))
+        clear = np.flatnonzero((gaps > TIE) & (bases >= 0).all(axis=1))
         if len(clear):
             certain[clear] = self._multipliers_certain(chosen[clear], bases[clear])
-        near = np.flatnonzero(~certain & (gaps > -1e-9))
+        near = np.flatnonzero(~certain & (gaps > -100 * TIE))
         for q in near.tolist():
             certain[q] = self.multipliers(chosen[q], bases[q]) is not None
         return certain
@@ -314,9 +329,10 @@ class Cells:
         """The rows ``real`` minus the chosen rows of their functions, behind a zero row that stands for these."""
         zero = Rationals(np.zeros((1, self.dimension + 1), dtype=object), 1)
         if not real:
-            return DominanceTest(zero, self.box)
+            return DominanceTest(zero, self.box, self.exact_ends)
         group = np.searchsorted(self.offsets, real, side="right") - 1
-        return DominanceTest(Rationals.concatenate([zero, self.rows[real] - self.rows[chosen[group]]]), self.box)
+        differences = Rationals.concatenate([zero, self.rows[real] - self.rows[chosen[group]]])
+        return DominanceTest(differences, self.box, self.exact_ends)
 
 
 def _in_order(proposed: FloatArray, inside: BoolArray, exact: dict[int, Rationals]) -> Rationals:

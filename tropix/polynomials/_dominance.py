@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import flint
 import numpy as np
@@ -21,6 +21,8 @@ import numpy as np
 from tropix.arrays import IntArray
 from tropix.boxes import Box
 from tropix.exact import Rationals, fraction_of, maximize
+
+Ends: TypeAlias = list[tuple[int, int, Fraction]]
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ class Domination:
 class DominanceTest:
     """Exact decisions about rows (w_j, b_j) on a domain. Columns 0…N−1 are rows, then come the finite box ends."""
 
-    def __init__(self, rows: Rationals, box: Box | None) -> None:
+    def __init__(self, rows: Rationals, box: Box | None, ends: Ends | None = None) -> None:
         self.rows = rows
         self.count, self.dimension = rows.shape[0], rows.shape[1] - 1
         self.one = rows.denominator
         self.table: list[list[int]] = rows.numerators.tolist()
-        self.ends = box_ends(box, self.dimension)
+        self.ends = box_ends(box, self.dimension) if ends is None else ends
         self.box = box
 
     def column(self, j: int) -> list[Any]:
@@ -61,16 +63,40 @@ class DominanceTest:
         return flint.fmpq(-sign * end.numerator, end.denominator)
 
     def by_basis(self, k: int, columns: Sequence[int]) -> Domination | None:
-        """Solve for the multipliers of d+1 columns; a `Domination` if they are valid, None if they prove nothing."""
+        """Solve for the multipliers of d+1 columns; a `Domination` if they are valid, None if they prove nothing.
+
+        A column of an end holds one coordinate alone, so the multipliers of the rows are solved for in the coordinates
+        that no end covers; those of the ends follow.
+        """
         if len(columns) != self.dimension + 1:
             return None
-        matrix = flint.fmpz_mat([self.column(j) for j in columns]).transpose()
-        right = flint.fmpz_mat(self.dimension + 1, 1, self.column(k))
+        rows = [j for j in columns if j < self.count]
+        covered = {self.ends[j - self.count][0]: self.ends[j - self.count][1:] for j in columns if j >= self.count}
+        if len(rows) + len(covered) != len(columns):
+            return None
+        free = [i for i in range(self.dimension) if i not in covered]
+        table = [self.table[j] for j in rows]
+        matrix = flint.fmpz_mat([[row[i] for row in table] for i in free] + [[1] * len(rows)])
+        right = flint.fmpz_mat(len(rows), 1, [self.table[k][i] for i in free] + [1])
         try:
-            values = matrix.solve(right).entries()
+            values = matrix.solve(right)
         except ZeroDivisionError:
             return None
-        return self._domination(k, columns, values)
+        weights = values.entries()
+        if any(weight < 0 for weight in weights):
+            return None
+        wanted = [*covered, self.dimension]
+        sums = flint.fmpq_mat(flint.fmpz_mat([[row[i] for row in table] for i in wanted])) * values
+        rest = [sums[n, 0] - self.table[k][i] for n, i in enumerate(wanted)]
+        level = rest[-1]
+        for (sign, end), excess in zip(covered.values(), rest, strict=False):
+            if sign * excess > 0:
+                return None
+            level += flint.fmpq(end.numerator, end.denominator) * excess
+        if level < 0:
+            return None
+        pairs = [(j, weight) for j, weight in zip(rows, weights, strict=True) if weight != 0]
+        return Domination(k, tuple(j for j, _ in pairs), tuple(fraction_of(weight) for _, weight in pairs))
 
     def _domination(self, k: int, columns: Sequence[int], values: list[Any]) -> Domination | None:
         if any(value < 0 for value in values):
@@ -147,7 +173,7 @@ class DominanceTest:
         return result
 
 
-def box_ends(box: Box | None, dimension: int) -> list[tuple[int, int, Fraction]]:
+def box_ends(box: Box | None, dimension: int) -> Ends:
     """The finite ends of a box as (coordinate, +1 for upper or −1 for lower, value)."""
     if box is None:
         return []

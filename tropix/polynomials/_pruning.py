@@ -13,7 +13,7 @@ from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box
 from tropix.exact import Rationals
 from tropix.kernels import max_affine
-from tropix.polynomials._cells import CHUNK, Cells, Progress
+from tropix.polynomials._cells import Cells, Progress
 from tropix.polynomials._dominance import DominanceTest, Domination, box_ends
 from tropix.polynomials._reduction import Reduction
 
@@ -157,8 +157,8 @@ def _outsiders(cells: Cells, progress: Progress | None) -> tuple[IntArray, IntAr
     gone, bases = [open_rows[:0]], [np.zeros((0, cells.dimension + 1), dtype=np.int64)]
     while len(open_rows):
         above = []
-        for start in range(0, len(open_rows), CHUNK):
-            part = open_rows[start : start + CHUNK]
+        for start in range(0, len(open_rows), cells.block):
+            part = open_rows[start : start + cells.block]
             proposals = cells.propose(part[:, None], sample)
             empty = cells.empty(part[:, None], proposals.bases, proposals.gaps)
             gone.append(part[empty])
