@@ -86,7 +86,8 @@ class DominanceTest:
         if any(weight < 0 for weight in weights):
             return None
         wanted = [*covered, self.dimension]
-        sums = flint.fmpq_mat(flint.fmpz_mat([[row[i] for row in table] for i in wanted])) * values
+        left = flint.fmpz_mat([[row[i] for row in table] for i in wanted])
+        sums = flint.fmpq_mat(left) * values
         rest = [sums[n, 0] - self.table[k][i] for n, i in enumerate(wanted)]
         level = rest[-1]
         for (sign, end), excess in zip(covered.values(), rest, strict=False):
