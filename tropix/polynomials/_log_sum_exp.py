@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from tropix.arrays import FloatArray, check_logits, points_array, real_array, temperature
 from tropix.errors import InvalidInput
+from tropix.polynomials import _print
 from tropix.polynomials._tropical import TropicalPolynomial, dual_norms
 
 
@@ -48,7 +50,21 @@ class LogSumExp:
         return len(self.bias)
 
     def __repr__(self) -> str:
-        return f"<LogSumExp: {len(self)} pieces in {self.dimension} variables, eps={self.eps:g}>"
+        return _print.log_sum_exp_repr(self)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, names: Sequence[str] | None = None) -> str:
+        """Text such as ``lse[0.5](0, x0)`` for people; a decimal stands for its float64."""
+        return _print.log_sum_exp_text(self, names)
+
+    def to_latex(self, names: Sequence[str] | None = None) -> str:
+        """LaTeX of ε log Σ_j exp((w_j·x + b_j)/ε), without dollar signs."""
+        return _print.log_sum_exp_latex(self, names)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.to_latex()}$"
 
     def _points(self, points: npt.ArrayLike) -> tuple[FloatArray, bool]:
         rows, single = points_array(points, self.dimension)
