@@ -1,5 +1,6 @@
 """Tropical polynomials, their deformation at ε > 0, and exact pruning."""
 
+from tropix.polynomials._deformed_rational import DeformedRational as DeformedRational
 from tropix.polynomials._dominance import Domination as Domination
 from tropix.polynomials._equivalence import Equivalence as Equivalence
 from tropix.polynomials._equivalence import equivalent as equivalent

@@ -18,6 +18,7 @@ from tropix.polynomials import _print
 from tropix.polynomials._tropical import TropicalPolynomial
 
 if TYPE_CHECKING:
+    from tropix.polynomials._deformed_rational import DeformedRational
     from tropix.polynomials._equivalence import Equivalence
 
 
@@ -155,6 +156,12 @@ class TropicalRational:
             numerator = TropicalPolynomial.from_rationals(rows)
             denominator = TropicalPolynomial.constant(0, self.dimension)
         return TropicalRational(numerator, denominator)
+
+    def deform(self, eps: float) -> DeformedRational:
+        """The deformation p_ε ⊘ q_ε with float64 weights; −ε log M ≤ f_ε − f ≤ ε log N for N over M monomials."""
+        from tropix.polynomials._deformed_rational import DeformedRational
+
+        return DeformedRational(self.numerator.deform(eps), self.denominator.deform(eps))
 
     def equivalent(self, other: TropicalRational, box: BoxLike | None = None) -> Equivalence:
         """Whether both are the same function on ℝ^d or on a box; see `tropix.equivalent`."""
