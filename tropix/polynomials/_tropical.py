@@ -303,6 +303,15 @@ class TropicalPolynomial:
 
         return LogSumExp(self.exponents, self.coefficients, temperature(eps))
 
+    def degree(self, variable: int | None = None) -> Fraction:
+        """The degree max_j Σ_i e_ji, or max_j e_ji in one variable i: the slope of f far along (1, …, 1), or along e_i.
+
+        Raises `InvalidInput` for the zero polynomial.
+        """
+        from tropix.polynomials._classical import degree
+
+        return degree(self, variable)
+
     def lipschitz(self, p: float = 2.0) -> float:
         """Lipschitz constant on ℝ^d in ‖·‖_p of the irredundant form; an upper bound if redundant ones are stored.
 
