@@ -7,6 +7,8 @@ from tropix.polynomials._equivalence import Equivalence as Equivalence
 from tropix.polynomials._equivalence import equivalent as equivalent
 from tropix.polynomials._interpolation import NotConvex as NotConvex
 from tropix.polynomials._interpolation import interpolate as interpolate
+from tropix.polynomials._lattice import LatticeForm as LatticeForm
+from tropix.polynomials._lattice import lattice_form as lattice_form
 from tropix.polynomials._log_sum_exp import LogSumExp as LogSumExp
 from tropix.polynomials._pruning import Pruning as Pruning
 from tropix.polynomials._rational import TropicalRational as TropicalRational

@@ -53,6 +53,11 @@ def log_sum_exp_text(function: LogSumExp, names: Sequence[str] | None = None) ->
     return f"lse[{number(Fraction(function.eps))}]({', '.join(pieces)})" if pieces else "-inf"
 
 
+def row_texts(rows: Rationals) -> list[str]:
+    """Each row as exact text in x0, x1, …; the first one names the variables that occur nowhere."""
+    return _monomials(rows, variables(rows.shape[1] - 1), False, _unused([rows]))
+
+
 def _symbols(dimension: int, names: Sequence[str] | None) -> list[str]:
     return variables(dimension) if names is None else check_names(variables(dimension, names))
 
