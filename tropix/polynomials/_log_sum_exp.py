@@ -64,8 +64,8 @@ class LogSumExp:
         """LaTeX of ε log Σ_j exp((w_j·x + b_j)/ε), without dollar signs."""
         return _print.log_sum_exp_latex(self, names)
 
-    def _repr_latex_(self) -> str:
-        return f"${self.to_latex()}$"
+    def _repr_latex_(self) -> str | None:
+        return _print.notebook(self)
 
     @classmethod
     def zero(cls, dimension: int, eps: float) -> LogSumExp:

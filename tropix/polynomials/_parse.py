@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 import flint
 
 from tropix.errors import FormatError, InvalidInput, Unsupported
-from tropix.exact._rationals import MAX_BITS
+from tropix.exact import MAX_BITS
 from tropix.polynomials import _pieces
 from tropix.polynomials._pieces import Pieces
 from tropix.polynomials._rational import TropicalRational

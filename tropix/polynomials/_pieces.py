@@ -5,7 +5,7 @@ What the parser of text and the reader of sympy expressions build. The variables
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -13,12 +13,11 @@ from typing import TypeAlias
 import numpy as np
 
 from tropix.errors import InvalidInput, Unsupported
-from tropix.exact import Rationals
-from tropix.exact._rationals import MAX_BITS
+from tropix.exact import MAX_BITS, Rationals
 from tropix.polynomials._rational import TropicalRational
 from tropix.polynomials._tropical import TropicalPolynomial
 
-MAX_NUMBERS = 5_000_000
+MAX_NUMBERS = 2_000_000
 """Largest number of coefficients that a function may hold while it is read."""
 
 Row: TypeAlias = tuple[dict[str, Fraction], Fraction]
@@ -99,13 +98,15 @@ def maximum(parts: Sequence[Pieces]) -> Pieces:
         if part.bottom is not None and part.bottom not in bottoms:
             bottoms.append(part.bottom)
     rows: list[Row] = []
+    held = 0
     for part in parts:
         top = part.top
         for other in bottoms:
             if other != part.bottom:
                 top = _product(top, other)
         rows.extend(_known(top))
-        _check_size(rows, len(rows))
+        held += sum(1 + len(slopes) for slopes, _ in _known(top))
+        _check_size(held)
     common: Rows | None = None
     for other in bottoms:
         common = _product(common, other)
@@ -135,7 +136,7 @@ def rational(pieces: Pieces, names: Sequence[str]) -> TropicalRational:
 
 def _polynomial(rows: Rows | None, names: Sequence[str]) -> TropicalPolynomial:
     given = _known(rows)
-    _check_size(given, len(given) * (len(names) + 1))
+    _check_size(len(given) * (len(names) + 1))
     position = {name: i for i, name in enumerate(names)}
     table = np.full((len(given), len(names) + 1), Fraction(0), dtype=object)
     for i, (slopes, constant) in enumerate(given):
@@ -176,7 +177,7 @@ def _product(left: Rows | None, right: Rows | None) -> Rows | None:
     if left is None or right is None:
         return right if left is None else left
     widest = [max((len(row[0]) for row in rows), default=0) for rows in (left, right)]
-    _check_size((), len(left) * len(right) * (1 + max(widest)))
+    _check_size(len(left) * len(right) * (1 + max(widest)))
     result = []
     for slopes, constant in left:
         for more, shift in right:
@@ -186,6 +187,6 @@ def _product(left: Rows | None, right: Rows | None) -> Rows | None:
     return tuple(result)
 
 
-def _check_size(rows: Iterable[Row], least: int) -> None:
-    if least > MAX_NUMBERS or sum(1 + len(slopes) for slopes, _ in rows) > MAX_NUMBERS:
+def _check_size(count: int) -> None:
+    if count > MAX_NUMBERS:
         raise Unsupported(f"multiplied out, the function has more than {MAX_NUMBERS} coefficients: read its parts")

@@ -156,6 +156,11 @@ def log_sum_exp_repr(function: LogSumExp) -> str:
     return f"LogSumExp({function.weights.tolist()}, [{bias}], eps={function.eps!r})"
 
 
+def notebook(function: TropicalPolynomial | TropicalRational | LogSumExp) -> str | None:
+    """LaTeX for notebooks of what `repr` spells out; None of the rest, so that they show its `repr`."""
+    return None if repr(function).startswith("<") else f"${function.to_latex()}$"
+
+
 def _longest(rows: Rationals) -> int:
     """Size in bits of the longest number."""
     numbers: list[int] = [rows.denominator, *rows.numerators.ravel().tolist()]

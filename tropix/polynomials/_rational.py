@@ -104,8 +104,8 @@ class TropicalRational:
     def __str__(self) -> str:
         return self.to_text()
 
-    def _repr_latex_(self) -> str:
-        return f"${self.to_latex()}$"
+    def _repr_latex_(self) -> str | None:
+        return _print.notebook(self)
 
     @overload
     def __call__(self, points: npt.ArrayLike) -> FloatArray: ...

@@ -84,7 +84,7 @@ class TropicalPolynomial:
         Numbers, ``+ - * /``, parentheses, nested ``max`` and ``min``, ``-inf``; ``⊕ ⊗ ⊘`` are max, + and −. Decimals
         are the rational numbers that they spell; with ``floats`` they stand for their float64. Variables are those
         given, else those found, x2 before x10. Nothing is pruned. Raises `FormatError` with the column of the fault,
-        also for minima and negated maxima; `Unsupported` for more than five million coefficients.
+        also for minima and negated maxima; `Unsupported` for more than two million coefficients.
 
         >>> TropicalPolynomial.parse("max(0, 2*x + y + 1, 3*x - 1/2)")
         TropicalPolynomial([[0, 0], [2, 1], [3, 0]], [0, 1, -0.5])
@@ -157,8 +157,8 @@ class TropicalPolynomial:
     def __str__(self) -> str:
         return self.to_text()
 
-    def _repr_latex_(self) -> str:
-        return f"${self.to_latex()}$"
+    def _repr_latex_(self) -> str | None:
+        return _print.notebook(self)
 
     def __eq__(self, other: object) -> bool:
         """Whether both have the same monomials in the same order; for equality as functions see `equals`."""
