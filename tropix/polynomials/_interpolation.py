@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals, fraction_of, maximize
-from tropix.polynomials._proposals import DominanceProgram, Scaling
+from tropix.polynomials._envelope import EnvelopeProgram
 from tropix.polynomials._tropical import TropicalPolynomial
 
 SHORT = 2048
@@ -86,7 +86,7 @@ class _Faces:
     def pieces(self) -> list[list[Fraction]]:
         """Pieces that together attain every value."""
         images = self.table.floats()
-        program = DominanceProgram(Scaling.of(images[:, :-1], -images[:, -1]), None, [])
+        program = EnvelopeProgram(images[:, :-1], images[:, -1])
         covered = np.zeros(self.count, dtype=np.bool_)
         found: list[Face] = []
         for k in range(self.count):
@@ -97,7 +97,7 @@ class _Faces:
                 self.denominator = math.lcm(self.denominator, *(value.denominator for value in face[0]))
         return _needed(found, self.count)
 
-    def _at(self, program: DominanceProgram, k: int) -> Face:
+    def _at(self, program: EnvelopeProgram, k: int) -> Face:
         """A face through k: one through d+1 points if its numbers are short, else one with a slope of floats."""
         face = self._proposed(program, k)
         if face is not None and self._short(face[0]):
@@ -108,12 +108,12 @@ class _Faces:
         # all pieces get one common denominator, which must not grow with their number
         return math.lcm(self.denominator, *(value.denominator for value in piece)).bit_length() <= SHORT
 
-    def _proposed(self, program: DominanceProgram, k: int) -> Face | None:
+    def _proposed(self, program: EnvelopeProgram, k: int) -> Face | None:
         """The face through the points of an optimal basis of floats, if it is one and holds k."""
-        proposal = program.propose(k, against_itself=True)
-        if proposal is None or len(proposal.columns) != self.dimension + 1:
+        proposal = program.face(k)
+        if proposal is None or len(proposal.points) != self.dimension + 1:
             return None
-        chosen = proposal.columns
+        chosen = proposal.points
         try:
             solution = flint.fmpz_mat([self.lifted[j] for j in chosen]).solve(
                 flint.fmpz_mat(len(chosen), 1, [self.heights[j] for j in chosen])
@@ -123,12 +123,12 @@ class _Faces:
         face = self._below([fraction_of(value) for value in solution.entries()])
         return face if face is not None and k in face[1] else None
 
-    def _tangent(self, program: DominanceProgram, k: int) -> Face | None:
+    def _tangent(self, program: EnvelopeProgram, k: int) -> Face | None:
         """The face v_k + g·(x − x_k) with a proposed slope g of floats; it exists where k is a vertex of the hull."""
-        proposal = program.propose(k)
-        if proposal is None or not np.isfinite(proposal.point).all():
+        proposal = program.face_below(k)
+        if proposal is None or not np.isfinite(proposal.slope).all():
             return None
-        slope = [Fraction(value) for value in proposal.point.tolist()]
+        slope = [Fraction(value) for value in proposal.slope.tolist()]
         *place, height = self.table[k].fractions().tolist()
         level = height - sum((g * x for g, x in zip(slope, place, strict=True)), Fraction(0))
         return self._below([*slope, level])

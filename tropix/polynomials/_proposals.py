@@ -176,14 +176,10 @@ class DominanceProgram:
         """Take monomial k out of every program to come."""
         self.solver.changeColBounds(k, 0.0, 0.0)
 
-    def propose(self, k: int, *, against_itself: bool = False) -> LinearProposal | None:
-        """Solve the program of monomial k against the other monomials still in; None when the solver did not finish.
-
-        With ``against_itself`` k takes part: the basis of a vertex of the upper hull is then a facet at it.
-        """
+    def propose(self, k: int) -> LinearProposal | None:
+        """Solve the program of monomial k against the monomials still in; None when the solver did not finish."""
         solver = self.solver
-        if not against_itself:
-            solver.changeColBounds(k, 0.0, 0.0)
+        solver.changeColBounds(k, 0.0, 0.0)
         for i, value in enumerate([*self.scaling.weights[k].tolist(), 1.0]):
             solver.changeRowBounds(i, value, value)
         solver.run()
