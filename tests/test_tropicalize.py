@@ -85,6 +85,8 @@ def test_known_answers() -> None:
     assert tropicalize(series, parameter=T) == TropicalPolynomial([[1], [0]], [Fraction(-1, 2), 1])
     cancelling = Poly(X + (1 + T) ** 2 - 1 - 2 * T, X)
     assert tropicalize(cancelling, parameter=T).coefficients.tolist() == [0.0, -2.0]
+    hidden = sqrt(3 + 2 * sqrt(2)) - sqrt(2) - 1  # zero, which no expansion shows
+    assert tropicalize(Poly(X + hidden * T + T**2, X), parameter=T).coefficients.tolist() == [0.0, -2.0]
     assert len(tropicalize(Poly(0, X, Y))) == 0
     assert tropicalize(Poly(0, X, Y)).dimension == 2
     assert tropicalize(Poly(sqrt(2) * X + 1, X), parameter=T).coefficients.tolist() == [0.0, 0.0]

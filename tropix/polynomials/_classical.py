@@ -98,8 +98,9 @@ def _lowest(expression: Any, t: Any) -> Fraction:
         totals[power] = totals.get(power, sympy.Integer(0)) + factor
     for power in sorted(totals):
         total = sympy.expand(totals[power])
-        if total.is_zero is None:
+        vanishes = total.equals(0) if total.is_number else total.is_zero
+        if vanishes is None:
             raise Unsupported(f"it is not known whether the coefficient {total} of {t}**({power}) is zero")
-        if not total.is_zero:
+        if not vanishes:
             return Fraction(int(power.p), int(power.q))
     raise Unsupported(f"a coefficient of the polynomial is zero: {expression}")

@@ -186,10 +186,6 @@ class _Cell:
     def nonnegative(self, form: Rationals) -> bool:
         """Whether u·x + v ≥ 0 on the cell: Farkas's multipliers λ ≥ 0 with u = Σ λ_r c_r and v ≥ Σ λ_r e_r."""
         *slope, constant = form.numerators.tolist()
-        if not any(slope):
-            return bool(constant >= 0)
-        if not self.rows:
-            return False
         answer = maximize(self.normals.transpose(), slope, self.costs)
         if answer.status != "optimal":
             return False
