@@ -21,7 +21,7 @@ from tropixc.lowerings._polynomial import MAX_PRODUCT, Progress
 OutputProgress = Callable[[int, int], None]
 """Called with the output at work and the number of monomials formed so far."""
 
-ADVICE = "compile on a smaller box, one output, or an earlier layer"
+ADVICE = "compile on a smaller box (--box, or --around with --radius), one output (--output), or an earlier layer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +246,7 @@ class _Expansion:
             raise Unsupported(
                 f"output {self.output}: the expansion reached its time limit of {self.time_limit:g} s after forming "
                 f"{self.formed} monomials and {len(self.atoms)} convex parts"
-                f"{self._so_far}: {ADVICE}, or allow more time"
+                f"{self._so_far}: {ADVICE}, or allow more time (--time-limit)"
             )
 
     @property
