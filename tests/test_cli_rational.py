@@ -235,7 +235,7 @@ def test_a_trained_network_around_a_patient(tropix, models: Path, tmp_path: Path
     patient = models.parent / "breast_cancer_patient.csv"
     model = models / "breast_cancer_relu.onnx"
     target = tmp_path / "local.json"
-    where = ("--around", f"{patient}:0", "--radius", f"{patient}:1")
+    where = ("--around", f"{patient}:0", "--radius", f"{models.parent}/breast_cancer_radius.csv:0")
     code, out, _ = tropix("compile", model, *where, "-o", target, "--json")
     report = json.loads(out)
     assert (code, report["agreement"]["status"]) == (0, "holds")
