@@ -206,6 +206,28 @@ def test_what_dropped_out_is_counted_by_output() -> None:
     assert (found.function.size, found.polynomial) == ((1, 2), None)
 
 
+def test_each_output_has_the_whole_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = network(3, ["relu", "relu"])
+    ticks = 0
+
+    def clock() -> float:
+        nonlocal ticks
+        ticks += 1
+        return float(ticks)
+
+    monkeypatch.setattr(_rational.time, "monotonic", clock)
+    spent = []
+    for outputs in ([0], [1], [0, 1]):
+        ticks = 0
+        lower_all_to_rational(circuit, outputs, time_limit=10**6)
+        spent.append(ticks)
+    limit = max(spent[:2])
+    assert limit < spent[2]
+    assert len(lower_all_to_rational(circuit, [0, 1], time_limit=limit)) == 2
+    with pytest.raises(Unsupported, match=r"output 0: the expansion reached its time limit of 5 s"):
+        lower_all_to_rational(circuit, [0, 1], time_limit=5)
+
+
 def test_text_forms_of_what_is_not_convex() -> None:
     circuit = tropixc.from_arrays([(np.eye(2), [0.0, 0.5], "relu"), ([[1.0, -2.0], [1.0, 0.0]], [0.0, 0.0], None)])
     assert tropixc.compile(circuit, "text") == ["max(0, x0) - max(0, 2*x1 + 1)", "max(0, x0)"]
@@ -273,3 +295,10 @@ def test_the_rounding_of_evaluation_is_bounded(top: list[Any], bottom: list[Any]
             assert abs(Fraction(value) - truth) <= e
         size = max(abs(row).max() for side in tables for row in side.exact.floats()) * (1 + abs(x).sum()) + 1e-300
         assert max(error) <= 1e-14 * size
+
+
+def test_numbers_below_the_range_of_floats_are_bounded_too() -> None:
+    f = TropicalPolynomial(np.array([[Fraction(3, 2**1076)]], dtype=object), [0.0])
+    x = np.array([[1e6]])
+    gap = Fraction(float(f(x)[0])) - f(Rationals.of(x)).fractions()[0]
+    assert 0 < gap <= Fraction(float(_evaluation_error(f, x)[0]))
