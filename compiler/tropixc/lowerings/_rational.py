@@ -174,13 +174,14 @@ class _Expansion:
         used: set[int] = set()
         for term in node.terms:
             row = sp.csr_array(term.matrix[[index]])
-            for j, value in zip(row.indices.tolist(), row.data.tolist(), strict=True):
-                inner = self.component(term.source, j)
-                factor = Fraction(value)
+            inners = [self.component(term.source, j) for j in row.indices.tolist()]
+            if not inners:
+                continue
+            linear = linear + Rationals.of(row.data)[None, :] @ Rationals.concatenate([one.linear for one in inners])
+            for inner, value in zip(inners, row.data.tolist(), strict=True):
                 used |= inner.used
-                linear = linear + inner.linear * Rationals.of(np.array([factor], dtype=object))
                 for k, weight in inner.weights.items():
-                    weights[k] = weights.get(k, Fraction(0)) + factor * weight
+                    weights[k] = weights.get(k, Fraction(0)) + Fraction(value) * weight
         return _Combination(linear, {k: weight for k, weight in weights.items() if weight}, frozenset(used))
 
     def _join(self, parts: Sequence[_Combination]) -> _Combination:
