@@ -15,8 +15,7 @@ import numpy as np
 import tropixc
 from tropixc.lowerings import lower_all_to_rational, lower_to_rational
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.append(str(ROOT / "examples"))
+sys.path.append(str(Path(__file__).resolve().parent.parent.parent / "examples"))
 import datasets
 
 
@@ -24,7 +23,7 @@ def test_ten_logits_of_a_convolutional_network(benchmark: Any) -> None:
     """Around one image, every pixel within 0.001 of it."""
     image = datasets.digits()[1][0].astype(np.float64)
     box = (image - 0.001, image + 0.001)
-    circuit = tropixc.optimize(tropixc.load(ROOT / "examples/models/digits_conv.onnx"), box)
+    circuit = tropixc.optimize(tropixc.load(Path(datasets.__file__).parent / "models/digits_conv.onnx"), box)
     benchmark.pedantic(lower_all_to_rational, (circuit, range(10), box), rounds=3, warmup_rounds=1)
     start = time.perf_counter()
     for output in range(10):
