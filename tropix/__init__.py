@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tropix.boxes import Box as Box
     from tropix.circuits import Circuit as Circuit
     from tropix.polynomials import LogSumExp as LogSumExp
+    from tropix.polynomials import TropicalMap as TropicalMap
     from tropix.polynomials import TropicalPolynomial as TropicalPolynomial
     from tropix.polynomials import TropicalRational as TropicalRational
     from tropix.polynomials import equivalent as equivalent
@@ -27,6 +28,7 @@ _HOMES = {
     "Box": "tropix.boxes",
     "Circuit": "tropix.circuits",
     "LogSumExp": "tropix.polynomials",
+    "TropicalMap": "tropix.polynomials",
     "TropicalPolynomial": "tropix.polynomials",
     "TropicalRational": "tropix.polynomials",
     "equivalent": "tropix.polynomials",

@@ -83,7 +83,7 @@ class Cells:
         table = np.zeros_like(self.floats)
         with np.errstate(over="ignore", invalid="ignore"):
             for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-                table[a:b] = self.floats[a:b] - self.floats[a:b].mean(axis=0)
+                table[a:b] = self.floats[a:b] - self.floats[a:b].sum(axis=0) / max(1, b - a)
             size = np.abs(table).max(axis=0, initial=0.0)
             if not np.isfinite(size).all():  # the proposals will be of no use; exact arithmetic decides
                 table, size = np.zeros_like(table), np.ones_like(size)

@@ -79,7 +79,7 @@ class DominanceTest:
         matrix = flint.fmpz_mat([[row[i] for row in table] for i in free] + [[1] * len(rows)])
         right = flint.fmpz_mat(len(rows), 1, [self.table[k][i] for i in free] + [1])
         try:
-            values = matrix.solve(right)
+            values: Any = matrix.solve(right)
         except ZeroDivisionError:
             return None
         weights = values.entries()

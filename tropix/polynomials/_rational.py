@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, overload
@@ -16,6 +17,7 @@ from tropix.exact import Rationals
 from tropix.polynomials._tropical import TropicalPolynomial
 
 if TYPE_CHECKING:
+    from tropix.polynomials._division import Cancellation
     from tropix.polynomials._equivalence import Equivalence
 
 
@@ -105,14 +107,27 @@ class TropicalRational:
         """The composition y ↦ f(M y + c), exactly; matrix M (d, m), offset c (d,)."""
         return TropicalRational(self.numerator.substitute(matrix, offset), self.denominator.substitute(matrix, offset))
 
+    def cancel(self, box: BoxLike | None = None) -> Cancellation:
+        """The same function on ℝ^d, or on a box: sides pruned, common factors divided out; see `Cancellation`."""
+        from tropix.polynomials._division import cancel
+
+        return cancel(self, box)
+
     def simplify(self, box: BoxLike | None = None) -> TropicalRational:
-        """The same function on ℝ^d, or on a box: both sides pruned, a monomial in the denominator divided out."""
-        numerator, denominator = self.numerator.prune(box), self.denominator.prune(box)
-        if len(denominator) == 1:
-            rows = numerator.exact - denominator.exact
-            numerator = TropicalPolynomial.from_rationals(rows)
-            denominator = TropicalPolynomial.constant(0, self.dimension)
-        return TropicalRational(numerator, denominator)
+        """The function that `cancel` leaves, with a monomial in the denominator divided out as well.
+
+        >>> x, zero = TropicalPolynomial([[1]], [0]), TropicalPolynomial.constant(0, 1)
+        >>> relu, absolute = x + zero, x + TropicalPolynomial([[-1]], [0])
+        >>> TropicalRational(relu * absolute, absolute).simplify().size
+        (2, 1)
+        """
+        return self.cancel(box).function
+
+    def compose(self, inner: Sequence[TropicalRational], box: BoxLike | None = None) -> TropicalRational:
+        """The function x ↦ f(g_1(x), …, g_d(x)), both sides pruned on ℝ^n or on a box of x, exactly."""
+        from tropix.polynomials._map import compose
+
+        return compose(self, inner, box)
 
     def equivalent(self, other: TropicalRational, box: BoxLike | None = None) -> Equivalence:
         """Whether both are the same function on ℝ^d or on a box; see `tropix.equivalent`."""
