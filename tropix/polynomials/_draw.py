@@ -47,7 +47,7 @@ def draw_subdivision(subdivision: DualSubdivision, ax: Axes | None) -> Axes:
     if dimension == 1:
         points = np.column_stack([points[:, 0], np.zeros(len(points))])
         ax.set_yticks([])
-    fills = pastels(len(subdivision.cells))
+    fills = _fills(len(subdivision.cells))
     for cell, fill in zip(subdivision.cells, fills, strict=True):
         corners = _around(points[list(cell.corners)])
         ax.fill(corners[:, 0], corners[:, 1], facecolor=tuple(fill), edgecolor=INK, linewidth=1.2, zorder=1)
@@ -78,7 +78,7 @@ def draw_curve(curve: TropicalCurve, ax: Axes | None, window: BoxLike | None) ->
             ax.text(x, y, str(multiplicity), bbox=label, ha="center", va="center", fontsize=8, zorder=2)
     vertices = _floats(curve.vertices)
     inside = box.contains(vertices) if len(vertices) else np.zeros(0, dtype=np.bool_)
-    fills = pastels(len(vertices))[: len(vertices)][inside]
+    fills = _fills(len(vertices))[inside]
     ax.scatter(vertices[inside, 0], vertices[inside, 1], s=36, c=fills, edgecolors=INK, zorder=3)
     ax.set_xlim(box.lower[0], box.upper[0])
     ax.set_ylim(box.lower[1], box.upper[1])
@@ -134,6 +134,11 @@ def _around(corners: FloatArray) -> FloatArray:
     """The corners of a polygon in cyclic order."""
     offset = corners - corners.mean(axis=0)
     return np.asarray(corners[np.argsort(np.arctan2(offset[:, 1], offset[:, 0]))])
+
+
+def _fills(count: int) -> FloatArray:
+    """A colour for each cell, which is that of its dual vertex."""
+    return np.asarray(pastels(count)[:count])
 
 
 def _floats(points: ObjectArray) -> FloatArray:
