@@ -31,7 +31,7 @@ Normal = tuple[int, ...]
 Face = frozenset[int]
 
 MAX_FACETS = 20_000
-SEED_DIMENSION = 8
+SEED_DIMENSION = 6
 SEED_COUNT = 12
 """Qhull proposes for at least that many vectors, in affine dimension two up to SEED_DIMENSION."""
 DEEP = 1e4
@@ -100,7 +100,7 @@ def cone(vectors: Sequence[Sequence[int]]) -> Cone:
 
     The first entry of every vector is ≥ 0. Raises `Unsupported` beyond MAX_FACETS facets.
     """
-    return _Wrapping(_Vectors(vectors)).run()
+    return _Wrapping(_Vectors(vectors), range(len(vectors)), {}).run()
 
 
 class _Vectors:
@@ -140,10 +140,15 @@ def primitive(values: Iterable[int]) -> Normal:
 
 
 class _Wrapping:
-    """The growing list of facets."""
+    """The growing list of facets. The vectors may be those of a face of a larger cone, where ``labels`` number them.
 
-    def __init__(self, vectors: _Vectors) -> None:
+    ``known`` holds the boundaries of faces of that cone by their labels: many facets share a face.
+    """
+
+    def __init__(self, vectors: _Vectors, labels: Sequence[int], known: dict[Face, list[Face]]) -> None:
         self.vectors = vectors
+        self.labels = labels
+        self.known = known
         self.facets: dict[Face, int] = {}
         self.normals: list[Normal] = []
         self.owners: dict[Face, list[Face]] = {}
@@ -184,11 +189,16 @@ class _Wrapping:
         order = sorted(facet)
         if len(order) == rank - 1:
             return [frozenset(part) for part in combinations(order, rank - 2)]
-        # The hyperplane keeps its shape when a coordinate with a nonzero entry in its normal is left out.
-        gone = next(i for i in range(rank - 1, -1, -1) if normal[i])
-        rows = [self.vectors.rows[i] for i in order]
-        below = cone([row[:gone] + row[gone + 1 :] for row in rows])
-        return [frozenset(order[i] for i in part) for part in below.facets]
+        labels = [self.labels[i] for i in order]
+        key = frozenset(labels)
+        if key not in self.known:
+            # The hyperplane keeps its shape when a coordinate with a nonzero entry in its normal is left out.
+            gone = next(i for i in range(rank - 1, -1, -1) if normal[i])
+            rows = [self.vectors.rows[i] for i in order]
+            below = _Wrapping(_Vectors([row[:gone] + row[gone + 1 :] for row in rows]), labels, self.known).run()
+            self.known[key] = [frozenset(labels[i] for i in part) for part in below.facets]
+        place = dict(zip(labels, order, strict=True))
+        return [frozenset(place[label] for label in part) for part in self.known[key]]
 
     def _across(self, ridge: Face, facet: Face) -> Normal:
         """The other facet at a ridge."""
