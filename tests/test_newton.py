@@ -218,6 +218,9 @@ def test_small_and_empty() -> None:
     assert segment.faces(2) == segment.faces(-1) == ()
     assert segment != point
     assert segment != 3
+    halves = NewtonPolytope.of([[0.0], [0.5], [1.0]])
+    assert halves == NewtonPolytope.of([[0], [1]])
+    assert hash(halves) == hash(NewtonPolytope.of([[0], [1]]))
 
 
 def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:

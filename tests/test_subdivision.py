@@ -133,12 +133,16 @@ def test_small_supports() -> None:
     point = TropicalPolynomial([[2, 1], [2, 1], [2, 1]], [0, 3, 3]).dual_subdivision()
     assert [cell.monomials for cell in point.cells] == [(1, 2)]
     assert point.is_unimodular
+    assert point.cells[0].rays == ()
     assert (point.f_vector, point.rays, len(point.lineality)) == ((1,), (), 2)
     line = TropicalPolynomial([[0, 0], [2, 2], [4, 4], [6, 6]], [0, 1, 2, 1]).dual_subdivision()
     assert [cell.monomials for cell in line.cells] == [(0, 1, 2), (2, 3)]
     assert line.volumes == (4, 2)
     assert [sum(row) for row in line.vertices.tolist()] == [Fraction(-1, 2), Fraction(1, 2)]
     assert line.lineality in (((1, -1),), ((-1, 1),))
+    halves = TropicalPolynomial([[0.0], [0.5], [1.0]], [0, 0, 0]).dual_subdivision()
+    assert halves.volumes == (1,)
+    assert not halves.is_unimodular
     constant = TropicalPolynomial(np.zeros((2, 0)), [1, 2]).dual_subdivision()
     assert [cell.monomials for cell in constant.cells] == [(1,)]
     assert constant.verify()
@@ -172,6 +176,10 @@ def test_verify_notices() -> None:
     assert not replace(subdivision, vertices=subdivision.vertices[::-1]).verify()
     short = replace(subdivision.cells[0], monomials=subdivision.cells[0].monomials[1:])
     assert not replace(subdivision, cells=(short, *subdivision.cells[1:])).verify()
+    # an edge has the lattice volume of the triangle that it stands in for, but not its dimension
+    line = TropicalPolynomial([[0, 0], [1, 0], [0, 1]], [0, 0, 0]).dual_subdivision()
+    edge = np.array([[Fraction(0), Fraction(-1)]], dtype=object)
+    assert not replace(line, cells=line.faces(1)[:1], vertices=edge).verify()
 
 
 @settings(max_examples=60)
