@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tropix.polynomials._subdivision import DualSubdivision
 
 INK = "0.15"
+LEGIBLE = 0.1
+"""Shorter strokes, as a part of the window, carry no multiplicity."""
 Segment = tuple[FloatArray, FloatArray]
 
 
@@ -72,7 +74,7 @@ def draw_curve(curve: TropicalCurve, ax: Axes | None, window: BoxLike | None) ->
         ax.plot(
             [first[0], second[0]], [first[1], second[1]], color=INK, linewidth=1.4, solid_capstyle="round", zorder=1
         )
-        if multiplicity != 1:
+        if multiplicity != 1 and np.abs((second - first) / (box.upper - box.lower)).max() > LEGIBLE:
             label = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
             x, y = (first + second) / 2
             ax.text(x, y, str(multiplicity), bbox=label, ha="center", va="center", fontsize=8, zorder=2)

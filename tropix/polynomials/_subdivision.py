@@ -106,7 +106,7 @@ class DualSubdivision:
             tuple(sorted(members[i][0] for i in face if i in self._extreme)),
             dimension,
             tuple(i for i in around if i < count),
-            tuple(i - count for i in around if i >= count and self.dimension > 0),
+            tuple(i - count for i in around if i >= count),
         )
 
     @cached_property
