@@ -200,6 +200,24 @@ def test_what_floating_point_cannot_see() -> None:
     assert NewtonPolytope.of(huge).f_vector == (4, 4, 1)
 
 
+@pytest.mark.parametrize("shift", [0, 3000])
+def test_signs_are_exact_beyond_floating_point(shift: int) -> None:
+    """Products that nearly cancel, of numbers far outside float64 where shifted."""
+    rng = np.random.default_rng(shift)
+    rows, normals = [], []
+    for _ in range(60):
+        a, b = (int(v) for v in rng.integers(2**61, 2**62, 2))
+        rows.append(((a << shift) + int(rng.integers(-1, 2)), b, int(rng.integers(-3, 4))))
+        normals.append((b, -(a << shift), int(rng.integers(-1, 2))))
+    vectors = _hull._Vectors([(abs(p), q, r) for p, q, r in rows])
+    exact = [[sum(x * y for x, y in zip(n, v, strict=True)) for v in vectors.rows] for n in normals]
+    expected = [[(value > 0) - (value < 0) for value in line] for line in exact]
+    assert vectors.signs(normals).tolist() == expected
+    assert vectors.values(normals).tolist() == exact
+    diagonal = [expected[i][i] for i in range(60)]
+    assert {-1, 0, 1} <= set(diagonal)
+
+
 def test_small_and_empty() -> None:
     empty = TropicalPolynomial.zero(2).newton_polytope()
     assert (empty.dimension, empty.volume, empty.lattice_volume, empty.f_vector, empty.facets) == (-1, 0, 0, (), ())
@@ -238,8 +256,8 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
             call()
     with pytest.raises(TypeError):
         square + 1
-    monkeypatch.setattr(_hull, "MAX_FACETS", 5)
-    with pytest.raises(Unsupported, match="more than 5 facets"):
+    monkeypatch.setattr(_hull, "MAX_SIZE", 30)
+    with pytest.raises(Unsupported, match="8 points in 3 dimensions has more than 3 facets"):
         NewtonPolytope.of(list(product((0, 1), repeat=3)))
 
 

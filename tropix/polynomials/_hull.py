@@ -30,24 +30,25 @@ from tropix.errors import Unsupported
 Normal = tuple[int, ...]
 Face = frozenset[int]
 
-MAX_FACETS = 20_000
-SEED_DIMENSION = 6
+MAX_SIZE = 2_000_000
+"""Largest number of incidences of vectors with facets of facets that is kept."""
+SEED_DIMENSION = 8
 SEED_COUNT = 12
-"""Qhull proposes for at least that many vectors, in affine dimension two up to SEED_DIMENSION."""
+SEED_SIZE = 2_500
+"""Qhull proposes for at least SEED_COUNT vectors, in affine dimension two up to SEED_DIMENSION.
+
+Above dimension five for at most SEED_SIZE entries, because the number of facets may explode.
+"""
 DEEP = 1e4
 
 
 @dataclass(frozen=True)
 class Cone:
-    """All facets of a cone: ``normals[i]`` is ≥ 0 on every vector and 0 exactly on those of ``facets[i]``.
-
-    ``ridges`` maps each facet of a facet to the two facets that contain it.
-    """
+    """All facets of a cone: ``normals[i]`` is ≥ 0 on every vector and 0 exactly on those of ``facets[i]``."""
 
     vectors: tuple[Normal, ...]
     normals: tuple[Normal, ...]
     facets: tuple[Face, ...]
-    ridges: dict[Face, tuple[int, ...]]
 
     @cached_property
     def _facets_at(self) -> dict[int, list[int]]:
@@ -98,8 +99,10 @@ class Cone:
 def cone(vectors: Sequence[Sequence[int]]) -> Cone:
     """All facets of the pointed cone that integer vectors of full rank generate, no two of them parallel.
 
-    The first entry of every vector is ≥ 0. Raises `Unsupported` beyond MAX_FACETS facets.
+    The first entry of every vector is ≥ 0. Raises `Unsupported` where the facets and their facets fill MAX_SIZE.
     """
+    if len(vectors) == len(vectors[0]):
+        return _simplicial(_Vectors(vectors))
     return _Wrapping(_Vectors(vectors), range(len(vectors)), {}).run()
 
 
@@ -123,6 +126,35 @@ class _Vectors:
         values[:] = product.entries()
         return values.reshape(len(normals), len(self.rows))
 
+    @cached_property
+    def _bits(self) -> list[int]:
+        return [max(abs(row[i]) for row in self.rows).bit_length() for i in range(self.rank)]
+
+    @cached_property
+    def _images(self) -> FloatArray:
+        """The columns in [−1, 1]: each divided by a power of two, then rounded to the nearest float."""
+        return np.array([[row[i] / (1 << bits) for row in self.rows] for i, bits in enumerate(self._bits)])
+
+    def signs(self, normals: Sequence[Normal]) -> npt.NDArray[np.int8]:
+        """Signs of the products of functionals with all vectors, (F, N).
+
+        Floating point settles those that exceed its error bound γ·|n|·|v|, exact arithmetic all others.
+        """
+        steepest = max(abs(v) for normal in normals for v in normal)
+        if self.small is not None and self.rank * steepest * self.largest < 2**62:
+            return np.asarray(np.sign(self.values(normals)), dtype=np.int8)
+        scaled = [[v << bits for v, bits in zip(normal, self._bits, strict=True)] for normal in normals]
+        tops = [max(v.bit_length() for v in normal) for normal in scaled]
+        images = np.array([[v / (1 << top) for v in normal] for normal, top in zip(scaled, tops, strict=True)])
+        products = images @ self._images
+        # two roundings on entry and rank for the sum, doubled; the constant covers what underflows
+        error = (self.rank + 2) * 2.0**-52 * (np.abs(images) @ np.abs(self._images)) + 1e-290
+        signs = np.sign(products).astype(np.int8)
+        for f, i in zip(*np.nonzero(np.abs(products) <= error), strict=True):
+            value = sum(a * b for a, b in zip(normals[f], self.rows[i], strict=True))
+            signs[f, i] = (value > 0) - (value < 0)
+        return signs
+
     def nullspace(self, face: Iterable[int]) -> list[Normal]:
         """A basis of the functionals that vanish on the vectors of a face."""
         rows = [self.rows[i] for i in sorted(face)]
@@ -139,6 +171,16 @@ def primitive(values: Iterable[int]) -> Normal:
     return tuple(v // divisor for v in entries) if divisor > 1 else entries
 
 
+def _simplicial(vectors: _Vectors) -> Cone:
+    """The cone of linearly independent vectors: each normal vanishes on all but one."""
+    count = vectors.rank
+    inverse, denominator = flint.fmpq_mat(flint.fmpz_mat(vectors.rows)).inv().numer_denom()
+    columns = inverse.transpose().tolist()
+    sign = 1 if denominator > 0 else -1
+    normals = tuple(primitive(sign * int(v) for v in column) for column in columns)
+    return Cone(tuple(vectors.rows), normals, tuple(frozenset(range(count)) - {i} for i in range(count)))
+
+
 class _Wrapping:
     """The growing list of facets. The vectors may be those of a face of a larger cone, where ``labels`` number them.
 
@@ -153,6 +195,7 @@ class _Wrapping:
         self.normals: list[Normal] = []
         self.owners: dict[Face, list[Face]] = {}
         self.open: list[Face] = []
+        self.size = 0
 
     def run(self) -> Cone:
         self._seed()
@@ -162,23 +205,25 @@ class _Wrapping:
             ridge = self.open.pop()
             if len(self.owners[ridge]) == 1:
                 self._add(self._across(ridge, self.owners[ridge][0]))
-        ridges = {ridge: tuple(self.facets[facet] for facet in facets) for ridge, facets in self.owners.items()}
-        return Cone(tuple(self.vectors.rows), tuple(self.normals), tuple(self.facets), ridges)
+        return Cone(tuple(self.vectors.rows), tuple(self.normals), tuple(self.facets))
 
     def _add(self, normal: Normal) -> None:
-        values = self.vectors.values([normal])[0]
-        self._keep(normal, frozenset(np.flatnonzero(values == 0).tolist()))
+        signs = self.vectors.signs([normal])[0]
+        self._keep(normal, frozenset(np.flatnonzero(signs == 0).tolist()))
 
     def _keep(self, normal: Normal, facet: Face) -> None:
         if facet in self.facets:
             return
-        if len(self.facets) >= MAX_FACETS:
-            raise Unsupported(
-                f"the hull has more than {MAX_FACETS} facets, and only smaller ones are listed: fix some variables"
-            )
         self.facets[facet] = len(self.normals)
         self.normals.append(normal)
-        for ridge in self._ridges(facet, normal):
+        ridges = self._ridges(facet, normal)
+        self.size += sum(map(len, ridges)) + len(facet)
+        if self.size > MAX_SIZE:
+            raise Unsupported(
+                f"the hull of {len(self.labels)} points in {self.vectors.rank - 1} dimensions has more than "
+                f"{len(self.facets)} facets, too many to list: prune, or fix some variables"
+            )
+        for ridge in ridges:
             self.owners.setdefault(ridge, []).append(facet)
             self.open.append(ridge)
 
@@ -223,7 +268,7 @@ class _Wrapping:
         """Some facet: a supporting hyperplane, turned until the vectors on it have full rank."""
         normal = tuple(int(i == 0) for i in range(self.vectors.rank))
         while True:
-            touched = np.flatnonzero(self.vectors.values([normal])[0] == 0).tolist()
+            touched = np.flatnonzero(self.vectors.signs([normal])[0] == 0).tolist()
             free = self.vectors.nullspace(touched)
             if len(free) == 1:
                 return normal
@@ -232,8 +277,8 @@ class _Wrapping:
 
     def _seed(self) -> None:
         """Facets that Qhull proposes and exact arithmetic confirms."""
-        rank = self.vectors.rank
-        if not (3 <= rank <= SEED_DIMENSION + 1 and len(self.vectors.rows) >= SEED_COUNT):
+        rank, count = self.vectors.rank, len(self.vectors.rows)
+        if not (3 <= rank <= SEED_DIMENSION + 1 and count >= SEED_COUNT) or (rank > 6 and rank * count > SEED_SIZE):
             return
         proposed: dict[Normal, None] = {}
         for simplex in _propose(self.vectors.rows).tolist():
@@ -242,13 +287,13 @@ class _Wrapping:
                 sign = 1 if next(v for v in free[0] if v) > 0 else -1
                 proposed[tuple(sign * v for v in free[0])] = None
         normals = list(proposed)
-        block = max(1, 1_000_000 // len(self.vectors.rows))
+        block = max(1, 1_000_000 // count)
         for start in range(0, len(normals), block):
             part = normals[start : start + block]
-            for normal, values in zip(part, self.vectors.values(part), strict=True):
-                below, above = bool((values < 0).any()), bool((values > 0).any())
+            for normal, signs in zip(part, self.vectors.signs(part), strict=True):
+                below, above = bool((signs < 0).any()), bool((signs > 0).any())
                 if not (below and above):
-                    facet = frozenset(np.flatnonzero(values == 0).tolist())
+                    facet = frozenset(np.flatnonzero(signs == 0).tolist())
                     self._keep(tuple(-v for v in normal) if below else normal, facet)
 
 

@@ -221,7 +221,7 @@ def active_sets(polynomial: TropicalPolynomial, points: ObjectArray) -> list[tup
 def _sorted_upper_first(hull: Cone, down: int) -> Cone:
     """The same cone, its facets without the vector ``down`` before the others, each in lexicographic order."""
     order = sorted(range(len(hull.facets)), key=lambda i: (down in hull.facets[i], sorted(hull.facets[i])))
-    return Cone(hull.vectors, tuple(hull.normals[i] for i in order), tuple(hull.facets[i] for i in order), {})
+    return Cone(hull.vectors, tuple(hull.normals[i] for i in order), tuple(hull.facets[i] for i in order))
 
 
 def _dual_vertex(normal: Normal, support: Support) -> list[Fraction]:
