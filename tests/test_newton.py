@@ -16,6 +16,7 @@ from scipy.spatial import ConvexHull, QhullError
 from tropix import InvalidInput, LogSumExp, TropicalPolynomial, Unsupported
 from tropix.exact import Rationals, maximize
 from tropix.polynomials import NewtonPolytope, _hull, mixed_volume
+from tropix.polynomials._vectors import IntegerVectors
 
 Points = list[list[int]]
 
@@ -209,7 +210,7 @@ def test_signs_are_exact_beyond_floating_point(shift: int) -> None:
         a, b = (int(v) for v in rng.integers(2**61, 2**62, 2))
         rows.append(((a << shift) + int(rng.integers(-1, 2)), b, int(rng.integers(-3, 4))))
         normals.append((b, -(a << shift), int(rng.integers(-1, 2))))
-    vectors = _hull._Vectors([(abs(p), q, r) for p, q, r in rows])
+    vectors = IntegerVectors([(abs(p), q, r) for p, q, r in rows])
     exact = [[sum(x * y for x, y in zip(n, v, strict=True)) for v in vectors.rows] for n in normals]
     expected = [[(value > 0) - (value < 0) for value in line] for line in exact]
     assert vectors.signs(normals).tolist() == expected

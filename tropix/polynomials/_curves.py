@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tropix.arrays import ObjectArray
 from tropix.errors import InvalidInput, Unsupported
-from tropix.polynomials._hull import Normal, primitive
+from tropix.polynomials._vectors import Normal, primitive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

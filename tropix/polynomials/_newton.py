@@ -16,8 +16,9 @@ import numpy.typing as npt
 from tropix.arrays import BoolArray
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
-from tropix.polynomials._hull import Cone, Face, Normal, cone
+from tropix.polynomials._hull import Cone, Face, cone
 from tropix.polynomials._support import Support
+from tropix.polynomials._vectors import Normal
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import flint
 import numpy as np
 
 from tropix.arrays import ObjectArray, frozen
-from tropix.polynomials._hull import Cone, Face, Normal, cone
+from tropix.polynomials._hull import Cone, Face, cone
 from tropix.polynomials._newton import NewtonPolytope, normalised_volume
 from tropix.polynomials._support import Support
+from tropix.polynomials._vectors import Normal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import Any
 import flint
 
 from tropix.exact import Rationals
-from tropix.polynomials._hull import Normal, primitive
+from tropix.polynomials._vectors import Normal, primitive
 
 PRIME = 2**61 - 1
 
