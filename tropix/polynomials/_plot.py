@@ -34,7 +34,7 @@ def plot(polynomial: TropicalPolynomial, box: Box, ax: Axes | None, pixels: int)
     return ax
 
 
-def _colours(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def pastels(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Pastels whose hues differ between consecutive monomials."""
     from matplotlib.colors import hsv_to_rgb
 
@@ -47,7 +47,7 @@ def _plot_line(polynomial: TropicalPolynomial, box: Box, ax: Axes, pixels: int) 
     x = np.linspace(box.lower[0], box.upper[0], pixels)[:, None]
     values, pieces = polynomial(x), polynomial.active(x)
     cuts = np.flatnonzero(np.diff(pieces)) + 1
-    colours = _colours(len(polynomial)) * 0.75
+    colours = pastels(len(polynomial)) * 0.75
     for part in np.split(np.arange(pixels), cuts):
         reach = slice(part[0], min(part[-1] + 2, pixels))
         ax.plot(x[reach, 0], values[reach], color=tuple(colours[pieces[part[0]]]), linewidth=2)
@@ -64,7 +64,7 @@ def _plot_plane(polynomial: TropicalPolynomial, box: Box, ax: Axes, pixels: int)
     shock = np.zeros_like(pieces, dtype=np.bool_)
     shock[:, 1:] |= pieces[:, 1:] != pieces[:, :-1]
     shock[1:] |= pieces[1:] != pieces[:-1]
-    image = np.where(shock[..., None], 0.35, _colours(len(polynomial))[pieces])
+    image = np.where(shock[..., None], 0.35, pastels(len(polynomial))[pieces])
     extent = (box.lower[0], box.upper[0], box.lower[1], box.upper[1])
     ax.imshow(image, origin="lower", extent=extent, aspect="auto", interpolation="antialiased")
     if len(polynomial):
