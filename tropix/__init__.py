@@ -15,6 +15,7 @@ from tropix.errors import Unsupported as Unsupported
 
 if TYPE_CHECKING:
     from tropix.boxes import Box as Box
+    from tropix.boxes import Polyhedron as Polyhedron
     from tropix.circuits import Circuit as Circuit
     from tropix.polynomials import LogSumExp as LogSumExp
     from tropix.polynomials import TropicalMap as TropicalMap
@@ -28,6 +29,7 @@ _HOMES = {
     "Box": "tropix.boxes",
     "Circuit": "tropix.circuits",
     "LogSumExp": "tropix.polynomials",
+    "Polyhedron": "tropix.boxes",
     "TropicalMap": "tropix.polynomials",
     "TropicalPolynomial": "tropix.polynomials",
     "TropicalRational": "tropix.polynomials",
