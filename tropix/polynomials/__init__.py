@@ -1,14 +1,20 @@
 """Tropical polynomials, their deformation at ε > 0, exact pruning, and the geometry of polytopes and curves."""
 
+from tropix.polynomials._classical import tropicalize as tropicalize
 from tropix.polynomials._curves import CurveEdge as CurveEdge
 from tropix.polynomials._curves import CurveLine as CurveLine
 from tropix.polynomials._curves import CurveRay as CurveRay
 from tropix.polynomials._curves import TropicalCurve as TropicalCurve
+from tropix.polynomials._deformed_rational import DeformedRational as DeformedRational
 from tropix.polynomials._division import Cancellation as Cancellation
 from tropix.polynomials._division import divide as divide
 from tropix.polynomials._dominance import Domination as Domination
 from tropix.polynomials._equivalence import Equivalence as Equivalence
 from tropix.polynomials._equivalence import equivalent as equivalent
+from tropix.polynomials._interpolation import NotConvex as NotConvex
+from tropix.polynomials._interpolation import interpolate as interpolate
+from tropix.polynomials._lattice import LatticeForm as LatticeForm
+from tropix.polynomials._lattice import lattice_form as lattice_form
 from tropix.polynomials._log_sum_exp import LogSumExp as LogSumExp
 from tropix.polynomials._map import TropicalMap as TropicalMap
 from tropix.polynomials._mixed import IntersectionPoint as IntersectionPoint

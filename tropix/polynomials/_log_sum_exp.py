@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from tropix.arrays import FloatArray, check_logits, points_array, real_array, temperature
 from tropix.errors import InvalidInput
+from tropix.polynomials import _deformed_algebra, _print
 from tropix.polynomials._tropical import TropicalPolynomial, dual_norms
 
 if TYPE_CHECKING:
@@ -52,7 +55,67 @@ class LogSumExp:
         return len(self.bias)
 
     def __repr__(self) -> str:
-        return f"<LogSumExp: {len(self)} pieces in {self.dimension} variables, eps={self.eps:g}>"
+        return _print.log_sum_exp_repr(self)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, names: Sequence[str] | None = None) -> str:
+        """Text such as ``lse[0.5](0, x0)`` for people; a decimal stands for its float64."""
+        return _print.log_sum_exp_text(self, names)
+
+    def to_latex(self, names: Sequence[str] | None = None) -> str:
+        """LaTeX of ε log Σ_j exp((w_j·x + b_j)/ε), without dollar signs."""
+        return _print.log_sum_exp_latex(self, names)
+
+    def _repr_latex_(self) -> str | None:
+        return _print.notebook(self)
+
+    @classmethod
+    def zero(cls, dimension: int, eps: float) -> LogSumExp:
+        """The zero of the polynomials over S_ε: −∞, without pieces."""
+        return cls(np.zeros((0, dimension)), np.zeros(0), eps)
+
+    @classmethod
+    def constant(cls, value: float, dimension: int, eps: float) -> LogSumExp:
+        """The constant polynomial; 0 is the one of S_ε, and ``constant(c, d, eps) * f`` is f + c."""
+        return cls(np.zeros((1, dimension)), np.array([value], dtype=np.float64), eps)
+
+    def __add__(self, other: LogSumExp) -> LogSumExp:
+        """F ⊕_ε g = ε log(e^{f/ε} + e^{g/ε}): the pieces of both.
+
+        Raises `InvalidInput` for different temperatures or dimensions, here and in ``*``.
+        """
+        return _deformed_algebra.add(self, other) if isinstance(other, LogSumExp) else NotImplemented
+
+    def __mul__(self, other: LogSumExp) -> LogSumExp:
+        """F ⊗ g = f + g: N·M pieces, weights and biases added (and rounded to float64)."""
+        return _deformed_algebra.multiply(self, other) if isinstance(other, LogSumExp) else NotImplemented
+
+    def __pow__(self, power: int) -> LogSumExp:
+        """f^{⊗ k} = k·f for an integer k ≥ 0, expanded by the multinomial theorem.
+
+        One piece for each multiset of k pieces, C(N+k−1, k) of them: Σ_j k_j w_j, Σ_j k_j b_j + ε log(k!/∏ k_j!).
+        Sums are rounded once. The limit of the result keeps these logarithms: limit(f)^k ≤ limit(f^k) ≤ limit(f)^k +
+        ε log k!. Raises `InvalidInput` for other powers (see :meth:`scale`), `Unsupported` for sizes
+        beyond two million pieces.
+
+        >>> (LogSumExp([[0], [1]], [0, 0], eps=1.0) ** 2).bias.round(6)
+        array([0.      , 0.693147, 0.      ])
+        """
+        return _deformed_algebra.power(self, power)
+
+    def scale(self, factor: float | Fraction) -> LogSumExp:
+        """c·f_ε for a real c > 0: the pieces times c at the temperature c·ε, so a polynomial over S_{cε}."""
+        return _deformed_algebra.scale(self, factor)
+
+    def substitute(self, matrix: npt.ArrayLike, offset: npt.ArrayLike) -> LogSumExp:
+        """The composition y ↦ f(M y + c); matrix M (d, m), offset c (d,). Computed exactly, then rounded once."""
+        return _deformed_algebra.substitute(self, matrix, offset)
+
+    def merge(self) -> LogSumExp:
+        """The same function with pieces of equal weights joined, b = b_1 ⊕_ε b_2 ⊕_ε …, and absent pieces left out."""
+        return _deformed_algebra.merge(self)
 
     def _points(self, points: npt.ArrayLike) -> tuple[FloatArray, bool]:
         rows, single = points_array(points, self.dimension)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,11 @@ from tropix.arrays import FloatArray
 from tropix.boxes import BoxLike
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
+from tropix.polynomials import _print
 from tropix.polynomials._tropical import TropicalPolynomial
 
 if TYPE_CHECKING:
+    from tropix.polynomials._deformed_rational import DeformedRational
     from tropix.polynomials._division import Cancellation
     from tropix.polynomials._equivalence import Equivalence
 
@@ -63,8 +65,48 @@ class TropicalRational:
         """Numbers of monomials of numerator and denominator."""
         return len(self.numerator), len(self.denominator)
 
+    @classmethod
+    def parse(cls, text: str, variables: Sequence[str] | None = None, *, floats: bool = False) -> TropicalRational:
+        """Read text such as ``max(x, 0) - 2*max(y, min(x, 1))``, exactly; rules as for `TropicalPolynomial.parse`.
+
+        Raises `FormatError` with the column of the fault; `Unsupported` where multiplying out takes too many monomials.
+
+        >>> print(TropicalRational.parse("max(x, 0) - max(1, -x)/2"))
+        max(x0, 0) - max(0.5, -0.5*x0)
+        """
+        from tropix.polynomials._parse import parse_rational
+
+        return parse_rational(text, variables, floats)
+
+    def to_text(self, names: Sequence[str] | None = None, *, floats: bool = False) -> str:
+        """Text such as ``max(0, x0) - max(x1, 1)`` that `parse` reads back: the same monomials on both sides."""
+        return _print.rational_text(self, names, floats)
+
+    def to_latex(self, names: Sequence[str] | None = None) -> str:
+        """LaTeX of numerator − denominator, without dollar signs."""
+        return _print.rational_latex(self, names)
+
+    def to_sympy(self, symbols: Sequence[Any] | None = None) -> Any:
+        """``Max(…) - Max(…)``; see `TropicalPolynomial.to_sympy`."""
+        from tropix.polynomials._sympy import rational_to_sympy
+
+        return rational_to_sympy(self, symbols)
+
+    @classmethod
+    def from_sympy(cls, expression: Any, symbols: Sequence[Any] | None = None) -> TropicalRational:
+        """Read an expression of sums, rational multiples, Max, Min and Abs; see `TropicalPolynomial.from_sympy`."""
+        from tropix.polynomials._sympy import rational_from_sympy
+
+        return rational_from_sympy(expression, symbols)
+
     def __repr__(self) -> str:
-        return f"<TropicalRational: {self.size[0]} over {self.size[1]} monomials in {self.dimension} variables>"
+        return _print.rational_repr(self)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_latex_(self) -> str | None:
+        return _print.notebook(self)
 
     @overload
     def __call__(self, points: npt.ArrayLike) -> FloatArray: ...
@@ -128,6 +170,12 @@ class TropicalRational:
         from tropix.polynomials._map import compose
 
         return compose(self, inner, box)
+
+    def deform(self, eps: float) -> DeformedRational:
+        """The deformation p_ε ⊘ q_ε with float64 weights; −ε log M ≤ f_ε − f ≤ ε log N for N over M monomials."""
+        from tropix.polynomials._deformed_rational import DeformedRational
+
+        return DeformedRational(self.numerator.deform(eps), self.denominator.deform(eps))
 
     def equivalent(self, other: TropicalRational, box: BoxLike | None = None) -> Equivalence:
         """Whether both are the same function on ℝ^d or on a box; see `tropix.equivalent`."""

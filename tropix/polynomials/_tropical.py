@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from tropix.arrays import FloatArray, IntArray, check_logits, frozen, points_arr
 from tropix.boxes import Box, BoxLike
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
+from tropix.polynomials import _print
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,6 +83,54 @@ class TropicalPolynomial:
         return polynomial
 
     @classmethod
+    def parse(cls, text: str, variables: Sequence[str] | None = None, *, floats: bool = False) -> TropicalPolynomial:
+        """Read text such as ``max(0, 2*x + y + 1, 3*x - 1/2)``, exactly: ``parse(str(f)) == f``.
+
+        Numbers, ``+ - * /``, parentheses, nested ``max`` and ``min``, ``-inf``; ``⊕ ⊗ ⊘`` are max, + and −. Decimals
+        are the rational numbers that they spell; with ``floats`` they stand for their float64. Variables are those
+        given, else those found, x2 before x10. Nothing is pruned. Raises `FormatError` with the column of the fault,
+        also for minima and negated maxima; `Unsupported` for more than two million coefficients.
+
+        >>> TropicalPolynomial.parse("max(0, 2*x + y + 1, 3*x - 1/2)")
+        TropicalPolynomial([[0, 0], [2, 1], [3, 0]], [0, 1, -0.5])
+        """
+        from tropix.polynomials._parse import parse_polynomial
+
+        return parse_polynomial(text, variables, floats)
+
+    def to_text(self, names: Sequence[str] | None = None, *, floats: bool = False) -> str:
+        """Text such as ``max(0, 2*x0 + x1 + 0.5)`` that `parse` reads back exactly.
+
+        Every variable is named at least once. With ``floats`` (as in `parse`) the shortest decimal of a float64 stands
+        for it, and variables that do not occur are left out.
+        """
+        return _print.polynomial_text(self, names, floats)
+
+    def to_latex(self, names: Sequence[str] | None = None) -> str:
+        r"""LaTeX such as ``\max\left\{0,\ 2 x_{0} + 0.5\right\}``, without dollar signs."""
+        return _print.polynomial_latex(self, names)
+
+    def to_sympy(self, symbols: Sequence[Any] | None = None) -> Any:
+        """``Max(…)`` of the monomials with rational numbers, in real symbols x0, x1, …, or in names or symbols given.
+
+        The zero polynomial is ``-oo``; a single monomial is returned as it is.
+        """
+        from tropix.polynomials._sympy import polynomial_to_sympy
+
+        return polynomial_to_sympy(self, symbols)
+
+    @classmethod
+    def from_sympy(cls, expression: Any, symbols: Sequence[Any] | None = None) -> TropicalPolynomial:
+        """Read an expression of sums, rational multiples, Max, Min and Abs, exactly; a Float is the number it stores.
+
+        Variables are the symbols given, else those found, x2 before x10. Raises `Unsupported` for other operations,
+        `InvalidInput` for what is no maximum of affine forms, and for text: nothing is sympified.
+        """
+        from tropix.polynomials._sympy import polynomial_from_sympy
+
+        return polynomial_from_sympy(expression, symbols)
+
+    @classmethod
     def zero(cls, dimension: int) -> Self:
         """The semiring's zero: f ≡ −∞, without monomials."""
         return cls(np.zeros((0, dimension)), np.zeros(0))
@@ -107,7 +157,13 @@ class TropicalPolynomial:
         return len(self.coefficients)
 
     def __repr__(self) -> str:
-        return f"<TropicalPolynomial: {len(self)} monomials in {self.dimension} variables>"
+        return _print.polynomial_repr(self)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_latex_(self) -> str | None:
+        return _print.notebook(self)
 
     def __eq__(self, other: object) -> bool:
         """Whether both have the same monomials in the same order; for equality as functions see `equals`."""
@@ -260,6 +316,15 @@ class TropicalPolynomial:
         from tropix.polynomials._log_sum_exp import LogSumExp
 
         return LogSumExp(self.exponents, self.coefficients, temperature(eps))
+
+    def degree(self, variable: int | None = None) -> Fraction:
+        """The degree max_j Σ_i e_ji, or max_j e_ji in one variable i: the slope of f far along (1, …, 1), or along e_i.
+
+        Raises `InvalidInput` for the zero polynomial.
+        """
+        from tropix.polynomials._classical import degree
+
+        return degree(self, variable)
 
     def lipschitz(self, p: float = 2.0) -> float:
         """Lipschitz constant on ℝ^d in ‖·‖_p of the irredundant form; an upper bound if redundant ones are stored.

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
+from tropix.polynomials.text import joined, number, variables
 from tropixc.lowerings._affine_rows import AffineRows
-from tropixc.lowerings._text import joined, number, variables
 from tropixc.passes import component_uses
 
 MAX_CHARACTERS = 2_000_000
