@@ -43,7 +43,7 @@ class Reduction:
             coordinates = np.flatnonzero(box.lower < box.upper).tolist()
             base = Rationals.of(np.where(box.lower == box.upper, box.lower, 0.0))
             tables = [on_box(rows, box) for rows in tables]
-            walls = None if walls is None else on_box(walls, box)
+            walls = None if walls is None else _told(on_box(walls, box))
             box = Box(box.lower[coordinates], box.upper[coordinates])
         index, duplicates = [], []
         for g, rows in enumerate(tables):
@@ -72,6 +72,14 @@ def wall_rows(box: Box | None) -> Rationals | None:
     if not isinstance(box, Polyhedron) or not len(box.bounds):
         return None
     return Rationals.of(np.column_stack([box.weights, -box.bounds]))
+
+
+def _told(walls: Rationals) -> Rationals:
+    """Walls of which those that hold everywhere, 0·x ≤ r with r ≥ 0, are written 0 ≤ 1."""
+    numerators = walls.numerators.copy()
+    trivial = (numerators[:, :-1] == 0).all(axis=1) & (numerators[:, -1] <= 0)
+    numerators[trivial, -1] = -walls.denominator
+    return Rationals(numerators, walls.denominator)
 
 
 def on_box(rows: Rationals, box: Box | None) -> Rationals:
