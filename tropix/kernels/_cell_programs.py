@@ -20,7 +20,8 @@ from tropix.arrays import FloatArray, IntArray
 from tropix.kernels._threads import over_rows
 
 TOLERANCE = 1e-9
-"""Columns whose reduced cost exceeds this enter the basis; the rows are expected to be of size one."""
+NOISE = 1e-13
+"""Columns whose reduced cost exceeds TOLERANCE + NOISE·|x|₁ enter the basis; rows are expected to be of size one."""
 
 
 def cell_programs(
@@ -112,6 +113,8 @@ def _solve(table, offsets, bases, skipped, bounds, gaps, points, columns):  # ty
                 for k in range(count):
                     values[k] += factor * row[k]
             best, entering = TOLERANCE, -1
+            for i in range(dimension):
+                best += NOISE * abs(x[i])
             for g in range(groups):
                 reference = chosen[g, dimension] + level
                 for i in range(dimension):
