@@ -1,0 +1,58 @@
+"""Closures of max-plus matrices: longest walks between all pairs of nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tropix.errors import InvalidInput
+from tropix.kernels._operands import Real, common_type
+
+
+def max_plus_closure(a: npt.NDArray[Real], *, threads: int | None = None) -> tuple[npt.NDArray[Real], bool]:
+    """A⁺ = A ⊕ A² ⊕ A³ ⊕ …: the largest weight of a walk of at least one edge from i to j, and whether it diverges.
+
+    a (n, n), float64 or float32, −∞ for no edge → (n, n). The flag says that a cycle's weight, as it is rounded here,
+    is positive; then entries are +∞ where a walk from i to j can pass such a cycle.
+    """
+    if a.ndim != 2 or a.shape[0] != a.shape[1]:
+        raise InvalidInput(f"matrix has shape {a.shape}: expected a square one")
+    closure: Any = np.array(a, dtype=common_type(a), order="C")
+    _close(closure)
+    on_cycle = np.flatnonzero(closure.diagonal() > 0)
+    if len(on_cycle):
+        before, after = closure[:, on_cycle] > -np.inf, closure[on_cycle] > -np.inf
+        closure[(before.astype(np.float32) @ after.astype(np.float32)) > 0] = np.inf
+    return closure, bool(len(on_cycle))
+
+
+def max_plus_star(a: npt.NDArray[Real], *, threads: int | None = None) -> tuple[npt.NDArray[Real], bool]:
+    """The Kleene star A* = I ⊕ A⁺ and whether it diverges, as in :func:`max_plus_closure`; I has 0 and −∞."""
+    start = np.array(a, order="C")
+    np.fill_diagonal(start, np.maximum(start.diagonal(), 0.0))
+    return max_plus_closure(start, threads=threads)
+
+
+def max_plus_closure_numpy(a: npt.NDArray[Real]) -> tuple[npt.NDArray[Real], bool]:
+    """The specification of :func:`max_plus_closure`: Floyd and Warshall's recursion, row by row."""
+    closure: Any = np.array(a, order="C")
+    for k in range(len(closure)):
+        with np.errstate(invalid="ignore", over="ignore"):
+            closure = np.fmax(closure, closure[:, k, None] + closure[k])
+    on_cycle = np.flatnonzero(closure.diagonal() > 0)
+    for v in on_cycle:
+        closure[np.ix_(closure[:, v] > -np.inf, closure[v] > -np.inf)] = np.inf
+    return closure, bool(len(on_cycle))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _close(d):  # type: ignore[no-untyped-def]
+    for k in range(len(d)):
+        for i in range(len(d)):
+            entry = d[i, k]
+            for j in range(len(d)):
+                t, v = entry + d[k, j], d[i, j]
+                d[i, j] = t if t > v else v

@@ -1,0 +1,62 @@
+"""Max-plus product of a sparse matrix and a dense one; entries that are not stored are −∞."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tropix.kernels._operands import Real, common_type
+from tropix.kernels._threads import over_rows
+
+
+def max_plus_sparse_product(
+    data: npt.NDArray[Real],
+    indices: npt.NDArray[Any],
+    indptr: npt.NDArray[Any],
+    b: npt.NDArray[Real],
+    *,
+    threads: int | None = None,
+) -> npt.NDArray[Real]:
+    """out_ij = max over the stored (i, k) of a_ik + b_kj, with A in compressed sparse rows; an empty row gives −∞.
+
+    data, indices (nnz,), indptr (n+1,) as in scipy.sparse (int32 or int64; duplicates are joined by max), b (K, m) or
+    (K,) → (n, m) or (n,). −∞ absorbs, also +∞. A stored 0 is the number 0, the semiring's one. No NaN.
+    """
+    kind = common_type(data, b)
+    dense = np.ascontiguousarray(b[:, None] if b.ndim == 1 else b, dtype=kind)
+    data = np.ascontiguousarray(data, dtype=kind)
+    indices, indptr = np.ascontiguousarray(indices), np.ascontiguousarray(indptr)
+    out: npt.NDArray[Real] = np.full((len(indptr) - 1, dense.shape[1]), -np.inf, dtype=kind)
+
+    def run(start: int, stop: int) -> None:
+        _sparse_rows(data, indices, indptr, dense, start, stop, out)
+
+    over_rows(run, len(out), len(data) * dense.shape[1], threads)
+    return out[:, 0] if b.ndim == 1 else out
+
+
+def max_plus_sparse_product_numpy(
+    data: npt.NDArray[Real], indices: npt.NDArray[Any], indptr: npt.NDArray[Any], b: npt.NDArray[Real]
+) -> npt.NDArray[Real]:
+    """The specification of :func:`max_plus_sparse_product`: forms all nnz·m sums."""
+    out: npt.NDArray[Real] = np.full((len(indptr) - 1, *b.shape[1:]), -np.inf, dtype=np.result_type(data, b))
+    for i, (first, stop) in enumerate(pairwise(indptr)):
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = (data[first:stop] + b[indices[first:stop]].T).T
+        sums[np.isnan(sums)] = -np.inf  # −∞ + ∞
+        out[i] = sums.max(axis=0, initial=-np.inf)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sparse_rows(data, indices, indptr, b, start, stop, out):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
+        for p in range(indptr[i], indptr[i + 1]):
+            entry, k = data[p], indices[p]
+            for j in range(b.shape[1]):
+                t, v = entry + b[k, j], out[i, j]
+                out[i, j] = t if t > v else v
