@@ -84,8 +84,8 @@ def optimal(a: Array) -> tuple[list[int], Settled] | None:
     except ValueError:  # no permutation avoids −∞
         return None
     while True:
-        tails, heads, weights = _exchange(a, sigma)
-        settled = settle(tails, heads, weights, Fraction(0), _guess(approximate, sigma))
+        tails, heads, weights, removed = _exchange(a, sigma)
+        settled = settle(tails, heads, weights, Fraction(0), _guess(approximate, sigma), removed)
         if settled.cycle is None:
             return sigma, settled
         sigma = _rotated(sigma, settled.cycle)
@@ -99,20 +99,13 @@ def _rotated(sigma: list[int], cycle: tuple[int, ...]) -> list[int]:
     return out
 
 
-def _exchange(a: Array, sigma: list[int]) -> tuple[IntArray, IntArray, Array]:
-    """Edges of the exchange graph without loops, exact: as rationals where float64 would round a difference."""
+def _exchange(a: Array, sigma: list[int]) -> tuple[IntArray, IntArray, Array, Array]:
+    """Edges of the exchange graph without loops; weights in two parts, whose difference floats would round."""
     moved = a[:, sigma]
     tails, heads, weights = edges(moved)
     apart = tails != heads
     tails, heads, weights = tails[apart], heads[apart], weights[apart]
-    removed = moved.diagonal()[heads]
-    if a.dtype == np.float64 and bool((weights == np.rint(weights)).all() and (removed == np.rint(removed)).all()):
-        size = np.abs(weights).max(initial=0.0) + np.abs(removed).max(initial=0.0)
-        if size < 2.0**53:
-            return tails, heads, weights - removed
-    exact = np.empty(len(weights), dtype=object)
-    exact[:] = [_fraction(w) - _fraction(r) for w, r in zip(weights.tolist(), removed.tolist(), strict=True)]
-    return tails, heads, exact
+    return tails, heads, weights, moved.diagonal()[heads]
 
 
 def _guess(a: FloatArray, sigma: list[int]) -> FloatArray:

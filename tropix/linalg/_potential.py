@@ -35,30 +35,47 @@ class Settled:
         return [Fraction(v, self.denominator) for v in self.potential]
 
 
-def settle(rows: IntArray, columns: IntArray, weights: Array, shift: Fraction, proposal: FloatArray) -> Settled:
+def settle(
+    rows: IntArray,
+    columns: IntArray,
+    weights: Array,
+    shift: Fraction,
+    proposal: FloatArray,
+    removed: Array | None = None,
+) -> Settled:
     """Decide exactly whether w_ij − shift + v_j ≤ v_i has a solution v, that is, whether no cycle has mean > shift.
 
     Edges rows[e] → columns[e] with weights[e] finite: floats, taken as rationals, or Python integers; ``proposal``
-    (n,) is a finite guess of v. Nodes of a cycle are listed in order.
+    (n,) is a finite guess of v. Weights are less ``removed``, if given: a difference that floats would round. Nodes
+    of a cycle are listed in order.
     """
     approximate = weights.astype(np.float64)
-    if weights.dtype == object or bool((weights == np.rint(weights)).all()):
+    whole = weights.dtype == object or bool((weights == np.rint(weights)).all())
+    if removed is not None:
+        approximate = approximate - removed.astype(np.float64)
+        whole = whole and (removed.dtype == object or bool((removed == np.rint(removed)).all()))
+    if whole:
         proposal = np.rint(proposal * shift.denominator) / shift.denominator
-    largest = float(np.abs(approximate).max(initial=0.0) + np.abs(proposal).max(initial=0.0)) + abs(float(shift))
+    largest = float(np.abs(weights).max(initial=0) + np.abs(proposal).max(initial=0.0)) + abs(float(shift))
+    largest += 0.0 if removed is None else float(np.abs(removed).max(initial=0))
     slack = approximate - float(shift) + proposal[columns] - proposal[rows]
     near = NEAR * largest
     chosen = np.flatnonzero(slack >= -near) if largest else np.arange(len(rows))
-    settled, moved = _relax(rows[chosen], columns[chosen], weights[chosen], shift, proposal.tolist())
+
+    def numbers(part: Any) -> Rationals:
+        given = Rationals.of(weights[part])
+        return given if removed is None else given - Rationals.of(removed[part])
+
+    settled, moved = _relax(rows[chosen], columns[chosen], numbers(chosen), shift, proposal.tolist())
     # errors of rounding in `slack` are below 1e-15·largest, so the edges left out stay slack
     if settled.cycle is not None or moved <= near / 4 or len(chosen) == len(rows):
         return settled
-    return _relax(rows, columns, weights, shift, proposal.tolist())[0]
+    return _relax(rows, columns, numbers(slice(None)), shift, proposal.tolist())[0]
 
 
 def _relax(
-    rows: IntArray, columns: IntArray, weights: Array, shift: Fraction, proposal: list[float]
+    rows: IntArray, columns: IntArray, numbers: Rationals, shift: Fraction, proposal: list[float]
 ) -> tuple[Settled, float]:
-    numbers = Rationals.of(weights)
     unit = numbers.denominator * shift.denominator
     cost = numbers.numerators * shift.denominator - shift.numerator * numbers.denominator
     start = [round(Fraction(v) * unit) for v in proposal]
