@@ -82,10 +82,11 @@ def howard_numpy(matrix: FloatArray) -> float:
         for start in range(n):
             path, i = [], start
             while seen[i] < 0:
-                seen[i], i = start, policy[i]
                 path.append(i)
+                seen[i] = start
+                i = int(policy[i])
             if seen[i] == start:
-                loop = path[path.index(i) :] if i in path else path
+                loop = path[path.index(i) :]
                 value = float(np.mean([matrix[j, policy[j]] for j in loop]))
                 mean, node = (value, i) if value > mean else (mean, node)
         potential, reached, front = np.zeros(n), np.zeros(n, dtype=np.bool_), [node]
