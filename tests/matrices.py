@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def rectangular(draw: Any, sides: int = 3, count: int = 1, largest: int = 4) -> 
     sizes = [draw(st.integers(0, largest)) for _ in range(sides)]
     entry = st.one_of(st.just(-INF), st.integers(-6, 6))
     out = []
-    for m, n in list(zip(sizes, sizes[1:], strict=False))[:count]:
+    for m, n in list(pairwise(sizes))[:count]:
         out.append(np.array(draw(st.lists(entry, min_size=m * n, max_size=m * n)), dtype=np.float64).reshape(m, n))
     return out
 
