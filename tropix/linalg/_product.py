@@ -69,7 +69,7 @@ def power(A: Matrix, k: int, semiring: SemiringLike = "max") -> Any:
     square(a)
     if arithmetic.eps:
         a = dense(a)
-    base, result, rest = a, None, int(k)
+    base, result, rest = a.copy() if k == 1 else a, None, int(k)
     while rest:
         if rest & 1:
             result = base if result is None else multiply(result, base, arithmetic)

@@ -75,9 +75,9 @@ def least_solution(A: Matrix, b: Matrix, semiring: SemiringLike = "max") -> Arra
         return np.asarray(out[:, 0] if x.ndim == 1 else out)
     for _ in range(n):
         following = np.maximum(x, product(a, x))
-        if (following == x).all():
+        unchanged, x = bool((following == x).all()), following
+        if unchanged:
             break
-        x = following
     else:
         if n and (np.maximum(x, product(a, x)) != x).any():
             _refuse_positive_cycle(a, arithmetic)
