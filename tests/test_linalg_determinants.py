@@ -176,7 +176,7 @@ def test_barvinok_ranks() -> None:
 def of_factor_rank_two(a: np.ndarray) -> bool:
     """Whether a 3×3 matrix with entries in 0 … 2 and −∞ is B ⊗ C with two inner indices: by residuation over a grid.
 
-    C may be scaled so that its rows have maximum 0, and then to entries of B's greatest solution; differences of entries
+    C may be scaled so that its rows have maximum 0, then to entries of B's greatest solution; differences of entries
     that matter stay within −8 … 0.
     """
     values = [-INF, *range(-4, 1)]
