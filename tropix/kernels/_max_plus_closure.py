@@ -9,7 +9,13 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.errors import InvalidInput
+from tropix.kernels._max_plus_product import accumulate
 from tropix.kernels._operands import Real, common_type
+from tropix.kernels._simd import ROWS
+from tropix.kernels._threads import over_rows
+
+BLOCK = 96
+"""Nodes handled together."""
 
 
 def max_plus_closure(a: npt.NDArray[Real], *, threads: int | None = None) -> tuple[npt.NDArray[Real], bool]:
@@ -21,7 +27,7 @@ def max_plus_closure(a: npt.NDArray[Real], *, threads: int | None = None) -> tup
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise InvalidInput(f"matrix has shape {a.shape}: expected a square one")
     closure: Any = np.array(a, dtype=common_type(a), order="C")
-    _close(closure)
+    _close(closure, threads)
     on_cycle = np.flatnonzero(closure.diagonal() > 0)
     if len(on_cycle):
         before, after = closure[:, on_cycle] > -np.inf, closure[on_cycle] > -np.inf
@@ -48,11 +54,43 @@ def max_plus_closure_numpy(a: npt.NDArray[Real]) -> tuple[npt.NDArray[Real], boo
     return closure, bool(len(on_cycle))
 
 
+def _close(d: Any, threads: int | None) -> None:
+    """Floyd and Warshall's recursion in place, BLOCK nodes at a time.
+
+    A walk through a block goes into it, within it, and out of it. The middle part is closed first, joined to the last
+    one, and both to the first one by a matrix product, which is where the time goes.
+    """
+    n = len(d)
+    for start in range(0, n, BLOCK):
+        stop = min(n, start + BLOCK)
+        inside = d[start:stop, start:stop].copy()
+        _close_small(inside)
+        into = d[:, start:stop].copy()
+        out = d[start:stop].copy()
+        accumulate(inside, out, 0, stop - start, 0, n, d, start)
+        d[start:stop, start:stop] = inside
+        out = d[start:stop].copy()
+        _extend(into, out, start, d, threads)
+
+
+def _extend(into: Any, out: Any, start: int, d: Any, threads: int | None) -> None:
+    """D ← d ⊕ into ⊗ out, apart from the rows of the block that begins at ``start``."""
+    n, stop = len(d), start + len(out)
+
+    def run(begin: int, end: int) -> None:
+        first, last = begin * ROWS, min(n, end * ROWS)
+        accumulate(into, out, first, min(last, start), 0, n, d, 0)
+        accumulate(into, out, max(first, stop), last, 0, n, d, 0)
+
+    over_rows(run, -(-n // ROWS), n * n * len(out), threads)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _close(d):  # type: ignore[no-untyped-def]
+def _close_small(d):  # type: ignore[no-untyped-def]
     for k in range(len(d)):
         for i in range(len(d)):
             entry = d[i, k]
-            for j in range(len(d)):
-                t, v = entry + d[k, j], d[i, j]
-                d[i, j] = t if t > v else v
+            if entry > -np.inf:
+                for j in range(len(d)):
+                    t, v = entry + d[k, j], d[i, j]
+                    d[i, j] = t if t > v else v

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.arrays import IntArray
+from tropix.kernels._max_plus_tiles import max_plus_argmax_tile, max_plus_tile
 from tropix.kernels._operands import Real, operands
-from tropix.kernels._simd import HALF, ROWS, TILE_BYTES, max_plus_argmax_tile, max_plus_tile
+from tropix.kernels._simd import HALF, ROWS, TILE_BYTES
 from tropix.kernels._threads import over_rows
 
 DEPTH, HEIGHT, WIDTH = 256, 96, 3072
@@ -129,6 +130,8 @@ def _pack_right(b, k0, depth, j0, width, packed):  # type: ignore[no-untyped-def
 @njit(cache=True, nogil=True, error_model="numpy")
 def accumulate(a, b, first, last, left, right, out, offset):  # type: ignore[no-untyped-def]
     """out[offset + i, j] ← max(out[offset + i, j], (a ⊗ b)_ij) for first ≤ i < last and left ≤ j < right."""
+    if first >= last or left >= right:
+        return
     tile = TILE_BYTES // b.itemsize
     inner, width = a.shape[1], out.shape[1]
     flat = out.reshape(out.size)

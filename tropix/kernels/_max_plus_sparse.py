@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from tropix.kernels._operands import Real, common_type
+from tropix.kernels._operands import Real, common_type, readable
 from tropix.kernels._threads import over_rows
 
 
@@ -27,9 +27,9 @@ def max_plus_sparse_product(
     (K,) → (n, m) or (n,). −∞ absorbs, also +∞. A stored 0 is the number 0, the semiring's one. No NaN.
     """
     kind = common_type(data, b)
-    dense = np.ascontiguousarray(b[:, None] if b.ndim == 1 else b, dtype=kind)
-    data = np.ascontiguousarray(data, dtype=kind)
-    indices, indptr = np.ascontiguousarray(indices), np.ascontiguousarray(indptr)
+    dense = readable(b[:, None] if b.ndim == 1 else b, kind)
+    data = readable(data, kind)
+    indices, indptr = readable(indices, indices.dtype), readable(indptr, indptr.dtype)
     out: npt.NDArray[Real] = np.full((len(indptr) - 1, dense.shape[1]), -np.inf, dtype=kind)
 
     def run(start: int, stop: int) -> None:

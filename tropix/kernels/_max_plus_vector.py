@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.errors import InvalidInput
-from tropix.kernels._operands import Real, common_type
+from tropix.kernels._operands import Real, common_type, readable
 from tropix.kernels._threads import over_rows
 
 
@@ -20,13 +20,13 @@ def max_plus_vector(a: npt.NDArray[Real], x: npt.NDArray[Real], *, threads: int 
     if a.ndim != 2 or x.shape != a.shape[1:]:
         raise InvalidInput(f"matrix and vector have shapes {a.shape} and {x.shape}: expected (n, K) and (K,)")
     kind = common_type(a, x)
-    x = np.ascontiguousarray(x, dtype=kind)
+    x = readable(x, kind)
     out: npt.NDArray[Real] = np.full(len(a), -np.inf, dtype=kind)
     if a.flags.f_contiguous and not a.flags.c_contiguous:
-        transposed = np.asarray(a.T, dtype=kind)
+        transposed = readable(a.T, kind)
         over_rows(lambda start, stop: _by_columns(transposed, x, start, stop, out), len(out), a.size, threads)
     else:
-        rows = np.ascontiguousarray(a, dtype=kind)
+        rows = readable(a, kind)
         over_rows(lambda start, stop: _by_rows(rows, x, start, stop, out), len(out), a.size, threads)
     return out
 

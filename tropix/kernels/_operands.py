@@ -21,7 +21,25 @@ def operands(a: npt.NDArray[Real], b: npt.NDArray[Real]) -> tuple[Any, Any]:
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[1] != len(b):
         raise InvalidInput(f"factors have shapes {a.shape} and {b.shape}: expected (n, K) and (K, m) or (K,)")
     kind = common_type(a, b)
-    return np.ascontiguousarray(a, dtype=kind), np.ascontiguousarray(b, dtype=kind)
+    return readable(a, kind), readable(b, kind)
+
+
+def readable(array: npt.NDArray[Any], kind: Any) -> Any:
+    """The array, C-contiguous, of the type and never marked read-only: numba would compile a kernel anew for that.
+
+    Kernels write to their results only.
+    """
+    array = np.ascontiguousarray(array, dtype=kind)
+    return array if array.flags.writeable else np.asarray(_Unlocked(array))
+
+
+class _Unlocked:
+    """Memory of a read-only array."""
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        facts = array.__array_interface__
+        self.array = array  # lives as long as this does
+        self.__array_interface__ = {**facts, "data": (facts["data"][0], False)}
 
 
 def common_type(*arrays: npt.NDArray[Any]) -> Any:

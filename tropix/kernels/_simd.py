@@ -1,4 +1,4 @@
-"""Vector instructions that numba's own loops do not reach, written in LLVM: tiles of sums held in registers.
+"""Vector instructions that numba's own loops do not reach, written in LLVM: what the tiles of registers are made of.
 
 A tile has ROWS×VECTORS accumulators of LANES numbers, which with the operands fill the registers of the CPU, so that
 each step of a matrix product is a broadcast entry of the left factor against VECTORS vectors of the right one. Maxima
@@ -37,6 +37,17 @@ HALF = ROWS // 2
 """Rows of a tile that also holds indices."""
 TILE_BYTES = BYTES * VECTORS
 """Bytes in a row of a tile."""
+EXPONENTIALS = {
+    64: (-708.0, 1.5 * 2.0**52, 52, 0.693147180369123816490, 1.90821492927058770002e-10,
+         (0.5, 0.16666666666666669, 0.04166666666662413, 0.008333333333330062, 0.0013888888917213717,
+          0.00019841269863053618, 2.4801521295954376e-05, 2.7557268459997064e-06, 2.7620088445409746e-07,
+          2.510038549551032e-08)),
+    32: (-87.0, 1.5 * 2.0**23, 23, 0.693145751953125, 1.42860682030941723212e-6,
+         (0.5, 0.16666576266288757, 0.041666556149721146, 0.008363178931176662, 0.0013926184037700295)),
+}  # fmt: skip
+"""Per width in bits: the least exponent that counts, the number that rounds, bits of a mantissa, ln 2 in two parts, and
+the polynomial q with e^r ≈ 1 + r + r² q(r) for |r| ≤ ½ ln 2 (interpolated in Chebyshev's nodes; 2e-17 and 1e-8 off)."""
+LOG2E = 1.4426950408889634
 LONG, INDEX = ir.IntType(64), ir.IntType(32)
 Value = Any
 """A value of LLVM."""
@@ -54,7 +65,8 @@ class Code:
                 self.arguments[position] = array.data
         first = next(given.dtype for given in signature.args if isinstance(given, types.Array))
         self.number = ir.FloatType() if first == types.float32 else ir.DoubleType()
-        self.lanes = BYTES // (first.bitwidth // 8)
+        self.width = first.bitwidth
+        self.lanes = 8 * BYTES // self.width
         self.vector = ir.VectorType(self.number, self.lanes)
 
     def long(self, value: int) -> Value:
@@ -94,6 +106,30 @@ class Code:
 
     def maximum(self, candidate: Value, best: Value) -> Value:
         return self.builder.select(self.builder.fcmp_ordered(">", candidate, best), candidate, best)
+
+    def multiply_add(self, left: Value, right: Value, summand: Value) -> Value:
+        """left·right + summand, rounded once where the CPU can."""
+        flags = ("contract",)
+        return self.builder.fadd(self.builder.fmul(left, right, flags=flags), summand, flags=flags)
+
+    def exponential(self, t: Value) -> Value:
+        """e^t for t ≤ 0, at most 1 ulp off; 0 for −∞, NaN and what is below the least exponent that counts.
+
+        Cody and Waite's reduction t = k ln 2 + r: k comes of adding 1.5·2^bits, and is added to the exponent of e^r.
+        """
+        least, rounder, bits, high, low, coefficients = EXPONENTIALS[self.width]
+        rounded = self.multiply_add(t, self.constant(LOG2E), self.constant(rounder))
+        k = self.builder.fsub(rounded, self.constant(rounder))
+        r = self.multiply_add(k, self.constant(-low), self.multiply_add(k, self.constant(-high), t))
+        q = self.constant(coefficients[-1])
+        for coefficient in (*coefficients[-2::-1], 1.0, 1.0):
+            q = self.multiply_add(q, r, self.constant(coefficient))
+        integers = ir.VectorType(ir.IntType(self.width), self.lanes)
+        shift = ir.Constant(integers, [bits] * self.lanes)
+        exponent = self.builder.shl(self.builder.bitcast(rounded, integers), shift)
+        power = self.builder.bitcast(self.builder.add(self.builder.bitcast(q, integers), exponent), self.vector)
+        alive = self.builder.fcmp_ordered(">=", t, self.constant(least))
+        return self.builder.select(alive, power, self.constant(0.0))
 
     def loop(
         self, count: Value, initial: Sequence[Value], body: Callable[[Value, list[Value]], list[Value]]
@@ -135,86 +171,3 @@ class Code:
         for offset in offsets:
             place = self.builder.bitcast(self.builder.gep(array, [offset]), byte)
             self.builder.call(function, [place, *(ir.Constant(INDEX, flag) for flag in (1, 3, 1))])
-
-
-@intrinsic
-def max_plus_tile(
-    typing: Any, a: Any, a_start: Any, b: Any, b_start: Any, count: Any, c: Any, c_start: Any, width: Any
-) -> Any:
-    """c[r, l] ← max(c[r, l], max_k a[k, r] + b[k, l]) for a tile of c at ``c_start``, rows ``width`` numbers apart.
-
-    a and b are flat arrays with packed panels (count, ROWS) at ``a_start`` and (count, tile) at ``b_start``.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
-        a, a_start, b, b_start, count, c, c_start, width = code.arguments
-        offsets = code.tile_offsets(c_start, width, ROWS)
-        code.prefetch(c, offsets)
-
-        def step(k: Value, best: list[Value]) -> list[Value]:
-            row = code.row_of_tile(b, b_start, k)
-            first = code.at(a_start, code.times(k, code.long(ROWS)))
-            left = [code.entry(a, code.at(first, code.long(r))) for r in range(ROWS)]
-            sums = [builder.fadd(entry, vector) for entry, vector in product(left, row)]
-            return [code.maximum(t, v) for t, v in zip(sums, best, strict=True)]
-
-        found = code.loop(count, [code.constant(float("-inf"))] * len(offsets), step)
-        for value, offset in zip(found, offsets, strict=True):
-            code.store(code.maximum(value, code.load(c, offset)), c, offset)
-        return context.get_dummy_value()
-
-    return types.void(a, a_start, b, b_start, count, c, c_start, width), generate
-
-
-@intrinsic
-def max_plus_argmax_tile(
-    typing: Any,
-    a: Any,
-    a_start: Any,
-    b: Any,
-    b_start: Any,
-    count: Any,
-    base: Any,
-    c: Any,
-    indices: Any,
-    start: Any,
-    width: Any,
-) -> Any:
-    """HALF rows of :func:`max_plus_tile`; where c grows, its int64 in ``indices`` becomes base + the lowest k."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
-        a, a_start, b, b_start, count, base, c, indices, start, width = code.arguments
-        offsets = code.tile_offsets(start, width, HALF)
-        narrow = ir.VectorType(ir.IntType(8 * BYTES // code.lanes), code.lanes)
-        wide = ir.VectorType(LONG, code.lanes)
-        one, zero = (ir.Constant(narrow, [value] * code.lanes) for value in (1, 0))
-
-        def step(k: Value, carried: list[Value]) -> list[Value]:
-            index, best, where = carried[0], carried[1 : 1 + len(offsets)], carried[1 + len(offsets) :]
-            row = code.row_of_tile(b, b_start, k)
-            first = code.at(a_start, code.times(k, code.long(ROWS)))
-            left = [code.entry(a, code.at(first, code.long(r))) for r in range(HALF)]
-            values, places = [], []
-            # one after the other: there are fewer mask registers than vectors in the tile
-            for (entry, vector), top, place in zip(product(left, row), best, where, strict=True):
-                t = builder.fadd(entry, vector)
-                larger = builder.fcmp_ordered(">", t, top)
-                values.append(builder.select(larger, t, top))
-                places.append(builder.select(larger, index, place))
-            return [builder.add(index, one), *values, *places]
-
-        initial = [zero, *[code.constant(float("-inf"))] * len(offsets), *[zero] * len(offsets)]
-        found = code.loop(count, initial, step)[1:]
-        shift = code.broadcast_as(base, wide)
-        for value, place, offset in zip(found[: len(offsets)], found[len(offsets) :], offsets, strict=True):
-            old = code.load(c, offset)
-            larger = builder.fcmp_ordered(">", value, old)
-            code.store(builder.select(larger, value, old), c, offset)
-            target = builder.bitcast(builder.gep(indices, [offset]), wide.as_pointer())
-            index = builder.add(place if narrow == wide else builder.sext(place, wide), shift)
-            builder.store(builder.select(larger, index, builder.load(target, align=8)), target, align=8)
-        return context.get_dummy_value()
-
-    return types.void(a, a_start, b, b_start, count, base, c, indices, start, width), generate
