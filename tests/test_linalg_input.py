@@ -139,7 +139,9 @@ def test_exact_numbers_have_a_largest_size() -> None:
     with pytest.raises(Unsupported, match="bits"):
         determinant(exact([[1.0]]) * 10**310)
     with pytest.raises(Unsupported, match="bits"):
-        eigenvalue([[1e-310, 1.0], [1.0, 1.0]], exact=True)
+        eigenvalue(exact([[1e-310, 1.0], [1.0, 1.0]]))
+    tiny = eigenvalue([[1e-310, -1.0], [-1.0, 0.0]], exact=True)  # floats need no common denominator
+    assert (tiny.value, tiny.cycle) == (Fraction(1e-310), (0,))
 
 
 def test_zero_rows_and_columns() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 from tropix.linalg._carrier import Array, Matrix, Number, SemiringLike, is_sparse, read
 from tropix.linalg._classes import ordered_classes
 from tropix.linalg._potential import Settled, cycle_weight, edges, settle
@@ -53,11 +53,13 @@ def eigenvalue(
     """
     if method not in ("howard", "karp"):
         raise InvalidInput(f'method is {method!r}: expected "howard" or "karp"')
-    arithmetic, (a,) = read(semiring, [A], growth=4 * max(1, _rows(A)), exact=exact)
+    arithmetic, (a,) = read(semiring, [A], growth=4 * max(1, _rows(A)))
     n = square(a)
     if arithmetic.eps:
         from tropix.linalg._deformed import perron
 
+        if exact:
+            raise Unsupported("eigenvalues over S_eps are logarithms: no rational number is exact")
         return perron(dense(a), arithmetic.eps)
     found = best_cycle(a, method)
     if found is None:
@@ -66,6 +68,8 @@ def eigenvalue(
             ranks[nodes] = rank
         return Eigenvalue(-arithmetic.sign * np.inf, (), ranks, 0.0, method, True)
     cycle, guess, mean = found
+    if exact:  # floats are rationals as they stand
+        arithmetic = replace(arithmetic, kind="exact")
     if not arithmetic.exact:
         gap = max(0.0, _largest_step(a, guess) - float(mean))
         value = arithmetic.number(float(mean))

@@ -9,7 +9,7 @@ import numpy as np
 
 from tropix import kernels
 from tropix.errors import InvalidInput
-from tropix.linalg._carrier import Arithmetic, Array, Matrix, Number, SemiringLike, is_sparse, read
+from tropix.linalg._carrier import EXACT_FLOATS, Arithmetic, Array, Matrix, Number, SemiringLike, is_sparse, read
 from tropix.linalg._eigenvalue import _rows, best_cycle, prove
 from tropix.linalg._product import dense, product, square
 
@@ -114,7 +114,13 @@ def _plus(a: Array, arithmetic: Arithmetic) -> Array:
 
 
 def object_closure(a: Array) -> Array:
-    """A⁺ of an object array without positive cycles (Floyd, Warshall)."""
+    """A⁺ of an object array of integers without positive cycles (Floyd, Warshall); in float64 where that is exact."""
+    finite = a != -np.inf
+    if 4 * len(a) * max((abs(v) for v in a[finite]), default=0) < EXACT_FLOATS:
+        floats = kernels.max_plus_closure(a.astype(np.float64))[0]
+        out = floats.astype(object)
+        out[floats > -np.inf] = floats[floats > -np.inf].astype(np.int64)
+        return out
     out = a.copy()
     for k in range(len(a)):
         out = np.maximum(out, out[:, k, None] + out[k])
