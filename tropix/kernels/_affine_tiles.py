@@ -36,6 +36,25 @@ def affine_tile(typing: Any, w: Any, w_start: Any, x: Any, x_start: Any, count: 
 
 
 @intrinsic
+def product_tile(
+    typing: Any, a: Any, a_start: Any, b: Any, b_start: Any, count: Any, out: Any, out_start: Any, width: Any
+) -> Any:
+    """out[r, l] ← out[r, l] + Σ_k a[k, r] b[k, l] for packed panels; the rows of out are ``width`` numbers apart."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, signature, arguments)
+        a, a_start, b, b_start, count, out, out_start, width = code.arguments
+        offsets = code.tile_offsets(out_start, width, ROWS)
+        code.prefetch(out, offsets)
+        sums = _add_products(code, a, a_start, b, b_start, count, [code.constant(0.0)] * len(offsets), ROWS)
+        for value, offset in zip(sums, offsets, strict=True):
+            code.store(builder.fadd(value, code.load(out, offset)), out, offset)
+        return context.get_dummy_value()
+
+    return types.void(a, a_start, b, b_start, count, out, out_start, width), generate
+
+
+@intrinsic
 def weighted_tile(
     typing: Any,
     w: Any,
@@ -138,8 +157,8 @@ def tile_exponentials(
 ) -> Any:
     """One step of the online sum of exponentials over ``count`` rows of a tile (a multiple of 2).
 
-    top[l] becomes the largest z so far, scale[l] ← e^{(old top − top) inverse}, z[j, l] ← e^{(z[j, l] − top) inverse} and
-    total[l] ← total[l] scale[l] + Σ_j of these. Where all is −∞, they are 0.
+    top[l] becomes the largest z so far, scale[l] ← e^{(old top − top) inverse}, z[j, l] ← e^{(z[j, l] − top) inverse},
+    and total[l] ← total[l] scale[l] + Σ_j of these. Where all is −∞, they are 0.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -180,3 +199,23 @@ def tile_exponentials(
         return context.get_dummy_value()
 
     return types.void(z, z_start, count, inverse, top, total, scale, at), generate
+
+
+@intrinsic
+def exponentials(typing: Any, t: Any, count: Any) -> Any:
+    """t[i] ← e^{t[i]} for t[i] ≤ 0 and i < count, rounded up to whole vectors: t is that long."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, signature, arguments)
+        t, count = code.arguments
+        vectors = builder.sdiv(code.at(count, code.long(code.lanes - 1)), code.long(code.lanes))
+
+        def step(i: Value, carried: list[Value]) -> list[Value]:
+            offset = code.times(i, code.long(code.lanes))
+            code.store(code.exponential(code.load(t, offset)), t, offset)
+            return carried
+
+        code.loop(vectors, [], step)
+        return context.get_dummy_value()
+
+    return types.void(t, count), generate

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tropix.kernels._max_plus_tiles import max_plus_entries
 from tropix.kernels._operands import Real, common_type, readable
+from tropix.kernels._simd import TILE_BYTES
 from tropix.kernels._threads import over_rows
 
 
@@ -54,9 +56,23 @@ def max_plus_sparse_product_numpy(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sparse_rows(data, indices, indptr, b, start, stop, out):  # type: ignore[no-untyped-def]
+    tile = TILE_BYTES // b.itemsize
+    width = b.shape[1]
+    tiled = width // tile * tile
+    flat, target = b.reshape(b.size), out.reshape(out.size)
     for i in range(start, stop):
-        for p in range(indptr[i], indptr[i + 1]):
-            entry, k = data[p], indices[p]
-            for j in range(b.shape[1]):
-                t, v = entry + b[k, j], out[i, j]
-                out[i, j] = t if t > v else v
+        first, last = np.int64(indptr[i]), np.int64(indptr[i + 1])
+        for j in range(0, tiled, tile):
+            max_plus_entries(data, indices, first, last, flat, width, j, target, i * width + j)
+        if width == 1:
+            top = out[i, 0]
+            for p in range(first, last):
+                t = data[p] + flat[indices[p]]
+                top = t if t > top else top
+            out[i, 0] = top
+        elif tiled < width:
+            for p in range(first, last):
+                entry, k = data[p], indices[p]
+                for j in range(tiled, width):
+                    t, v = entry + b[k, j], out[i, j]
+                    out[i, j] = t if t > v else v

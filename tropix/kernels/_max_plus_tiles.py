@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from tropix.kernels._simd import BYTES, HALF, LONG, ROWS, Code, Value, intrinsic
+from tropix.kernels._simd import BYTES, HALF, INDEX, LONG, ROWS, VECTORS, Code, Value, intrinsic
 
 
 @intrinsic
@@ -92,3 +92,56 @@ def max_plus_argmax_tile(
         return context.get_dummy_value()
 
     return types.void(a, a_start, b, b_start, count, base, c, indices, start, width), generate
+
+
+@intrinsic
+def max_plus_dot(typing: Any, a: Any, a_start: Any, x: Any, x_start: Any, count: Any) -> Any:
+    """max_k a[a_start + k] + x[x_start + k] over ``count`` numbers, a multiple of 4 LANES."""
+    chains = 4
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, signature, arguments)
+        a, a_start, x, x_start, count = code.arguments
+        step_length = code.long(chains * code.lanes)
+
+        def step(k: Value, best: list[Value]) -> list[Value]:
+            shifts = [code.at(code.times(k, step_length), code.long(c * code.lanes)) for c in range(chains)]
+            left = [code.load(a, code.at(a_start, shift)) for shift in shifts]
+            right = [code.load(x, code.at(x_start, shift)) for shift in shifts]
+            return [code.maximum(builder.fadd(p, q), v) for p, q, v in zip(left, right, best, strict=True)]
+
+        found = code.loop(builder.sdiv(count, step_length), [code.constant(float("-inf"))] * chains, step)
+        best = code.maximum(code.maximum(found[0], found[1]), code.maximum(found[2], found[3]))
+        lanes = [builder.extract_element(best, ir.Constant(INDEX, lane)) for lane in range(code.lanes)]
+        while len(lanes) > 1:
+            lanes = [code.maximum(p, q) for p, q in zip(lanes[::2], lanes[1::2], strict=True)]
+        return lanes[0]
+
+    return a.dtype(a, a_start, x, x_start, count), generate
+
+
+@intrinsic
+def max_plus_entries(
+    typing: Any, data: Any, indices: Any, first: Any, stop: Any, b: Any, width: Any, lane: Any, out: Any, start: Any
+) -> Any:
+    """out[start + l] ← max over first ≤ p < stop of data[p] + b[indices[p], lane + l], for a tile's lanes l."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, signature, arguments)
+        data, indices, first, stop, b, width, lane, out, start = code.arguments
+
+        def step(k: Value, best: list[Value]) -> list[Value]:
+            p = code.at(first, k)
+            entry = code.entry(data, p)
+            index = builder.load(builder.gep(indices, [p]))
+            column = index if index.type == LONG else builder.sext(index, LONG)
+            begin = code.at(lane, code.times(column, width))
+            row = [code.load(b, code.at(begin, code.long(v * code.lanes))) for v in range(VECTORS)]
+            return [code.maximum(builder.fadd(entry, q), v) for q, v in zip(row, best, strict=True)]
+
+        found = code.loop(builder.sub(stop, first), [code.constant(float("-inf"))] * VECTORS, step)
+        for v, value in enumerate(found):
+            code.store(value, out, code.at(start, code.long(v * code.lanes)))
+        return context.get_dummy_value()
+
+    return types.void(data, indices, first, stop, b, width, lane, out, start), generate

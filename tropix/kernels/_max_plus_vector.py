@@ -7,7 +7,9 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.errors import InvalidInput
+from tropix.kernels._max_plus_tiles import max_plus_dot
 from tropix.kernels._operands import Real, common_type, readable
+from tropix.kernels._simd import BYTES
 from tropix.kernels._threads import over_rows
 
 
@@ -41,9 +43,11 @@ def max_plus_vector_numpy(a: npt.NDArray[Real], x: npt.NDArray[Real]) -> npt.NDA
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _by_rows(a, x, start, stop, out):  # type: ignore[no-untyped-def]
+    flat, inner = a.reshape(a.size), len(x)
+    whole = inner // (4 * BYTES // a.itemsize) * (4 * BYTES // a.itemsize)
     for i in range(start, stop):
-        top = out[i]
-        for k in range(len(x)):
+        top = max_plus_dot(flat, i * inner, x, 0, whole)
+        for k in range(whole, inner):
             t = a[i, k] + x[k]
             top = t if t > top else top
         out[i] = top
@@ -51,7 +55,18 @@ def _by_rows(a, x, start, stop, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _by_columns(a, x, start, stop, out):  # type: ignore[no-untyped-def]
-    for k in range(len(x)):
+    """A is the transposed matrix; four of its rows at a time, so that ``out`` is read a fourth as often."""
+    inner = len(x)
+    whole = inner // 4 * 4
+    for k in range(0, whole, 4):
+        x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
+        for i in range(start, stop):
+            t0, t1, t2, t3, v = a[k, i] + x0, a[k + 1, i] + x1, a[k + 2, i] + x2, a[k + 3, i] + x3, out[i]
+            v = t0 if t0 > v else v
+            v = t1 if t1 > v else v
+            v = t2 if t2 > v else v
+            out[i] = t3 if t3 > v else v
+    for k in range(whole, inner):
         entry = x[k]
         for i in range(start, stop):
             t, v = a[k, i] + entry, out[i]
