@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import networkx as nx
@@ -11,6 +12,7 @@ import pytest
 from matrices import ARITHMETICS, INF, SEMIRINGS, random_matrices, to_dense
 from scipy.sparse.csgraph import NegativeCycleError, floyd_warshall, johnson
 
+from tropix import linalg
 from tropix.errors import InvalidInput, Unsupported
 from tropix.kernels import _cycle_mean
 from tropix.kernels._max_plus_csr import max_plus_csr_product, max_plus_csr_product_numpy
@@ -30,6 +32,7 @@ from tropix.linalg import (
     star,
     transient,
 )
+from tropix.linalg._potential import settle
 
 
 def graph_of(a: np.ndarray) -> nx.DiGraph:
@@ -335,3 +338,52 @@ def test_sparse_products_agree_with_their_specification() -> None:
             max_plus_csr_product(rows[0], rows[1], n), max_plus_csr_product_numpy(rows[0], rows[1], n), strict=True
         ):
             assert left.tolist() == right.tolist()
+
+
+def test_potentials_do_not_depend_on_the_proposal() -> None:
+    rng, moved = np.random.default_rng(10), 0
+    for a in random_matrices(60, 11, 6, finite=0.5):
+        a = a - 1.5
+        rows, columns = np.nonzero(a > -INF)
+        best = max((mean for mean, _ in cycles_of(a)), default=Fraction(-100))
+        for shift in (best, best - Fraction(1, 7)):
+            for scale in (0.0, 1.0, 1e3):
+                proposal = rng.normal(size=len(a)) * scale
+                settled = settle(rows, columns, a[rows, columns], shift, proposal)
+                if shift < best and cycles_of(a):
+                    assert settled.cycle is not None
+                    nodes = [*settled.cycle, settled.cycle[0]]
+                    assert sum(Fraction(a[i, j]) - shift for i, j in pairwise(nodes)) > 0
+                    continue
+                v = settled.fractions()
+                slack = {(i, j): Fraction(a[i, j]) - shift + v[j] - v[i] for i, j in zip(rows, columns, strict=True)}
+                assert max(slack.values(), default=0) <= 0
+                assert set(zip(*settled.tight, strict=True)) == {e for e, s in slack.items() if s == 0}
+                moved += bool(np.abs(np.array([float(f) for f in v]) - proposal).max(initial=0) > 1)
+    assert moved > 20
+
+
+def test_the_gap_is_what_the_potential_leaves() -> None:
+    rng, gaps = np.random.default_rng(12), []
+    for _ in range(20):
+        a = rng.normal(size=(8, 8))
+        result = eigenvalue(a)
+        steps = (a + result.potential).max(axis=1) - result.potential
+        gaps.append(result.gap)
+        assert result.gap == pytest.approx(max(0.0, steps.max() - float(result.value)), abs=1e-18)
+        assert result.value + result.gap >= float(eigenvalue(a, exact=True).value)
+    assert 0 < max(gaps) < 1e-14
+
+
+def test_classes_of_equal_eigenvalue_share_an_eigenspace() -> None:
+    for a in (np.array([[1.0, -INF], [-INF, 1.0]]), exact([[1.0, -INF], [-INF, 1.0]])):
+        (space,) = spectrum(a)
+        assert space.value == 1
+        assert space.basis.tolist() == [[0, -INF], [-INF, 0]]
+    assert type(eigenvectors(np.array([[0, 3], [4, 1]])).basis[0, 0]) is int
+    assert {type(v) for v in linalg.adjugate([[3, 1], [2, 2]]).flat} == {int}
+
+
+def test_a_search_for_the_transient_ends_at_its_limit() -> None:
+    result = transient([[0, -1000], [-1000, -1]], limit=100)
+    assert (result.status, result.transient) == ("limit", 100)

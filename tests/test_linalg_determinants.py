@@ -24,6 +24,7 @@ from tropix.linalg import (
     matmul,
     tropical_rank,
 )
+from tropix.linalg._factorization import potentials
 from tropix.linalg._minors import both_parities
 
 
@@ -283,3 +284,17 @@ def test_parities_of_optimal_permutations() -> None:
         for p, value in zip(permutations(range(len(a))), sums(a), strict=True):
             values[parity(p)] = max(values[parity(p)], value)
         assert both_parities(a) is bool(values[0] == values[1])
+
+
+def test_entries_that_fit_in_pairs_but_not_together() -> None:
+    a = exact([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
+    diagonal = [(0, 0), (1, 1), (2, 2)]
+    assert all(potentials(a, list(pair)) is not None for pair in combinations(diagonal, 2))
+    assert potentials(a, diagonal) is None
+    rank = barvinok_rank(a)
+    assert rank.decided
+    assert rank.factors is not None
+    assert matmul(*rank.factors).tolist() == a.tolist()
+    # the transposed permutation matrix of these signs holds the same in every order of entries
+    for order in permutations(range(3)):
+        assert barvinok_rank(a[list(order)]).upper == rank.upper

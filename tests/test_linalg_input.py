@@ -155,3 +155,13 @@ def test_zero_rows_and_columns() -> None:
     assert identity(2, "min").tolist() == [[0, INF], [INF, 0]]
     assert identity(2, dtype=object)[0, 0] == 0
     assert matmul(np.zeros((2, 0)), np.zeros((0, 3))).tolist() == [[-INF] * 3] * 2
+
+
+def test_exact_results_beyond_2_to_the_53() -> None:
+    big = 2**52 + 1
+    assert matmul([[big]], [[big + 1]])[0, 0] == 2 * big + 1
+    assert power([[big]], 3)[0, 0] == 3 * big
+    walk = np.array([[-1, -big, -1], [-1, -1, -big], [-big - 1, -1, -1]])
+    assert star(exact([[-INF, 1.0, -INF], [-INF, -INF, 1.0], [-INF] * 3]) * big)[0, 2] == 2 * big
+    assert determinant(np.diag([big] * 3) + np.where(np.eye(3), 0, -big)).value == 3 * big
+    assert eigenvalue(walk).value == -1

@@ -168,3 +168,13 @@ def test_tropical_convex_hulls() -> None:
         assert all(in_convex_hull(points[vertices], p) for p in points)
         for v in vertices:
             assert not in_convex_hull(points[[u for u in vertices if u != v]].reshape(-1, 2), points[v])
+
+
+def test_solutions_of_two_sided_systems_may_need_zeros() -> None:
+    """x₀ = x₁ + 1 and x₁ = x₀ + 1 leave −∞ only, which iterates approach for ever."""
+    z = -INF
+    a, b = [[0, z, z], [z, 0, z]], [[z, 1, z], [1, z, z]]
+    answer = two_sided(a, b)
+    assert answer.status == "solution"
+    assert answer.x.tolist() == [z, z, 0]
+    assert two_sided(a, b, limit=1).status == "iteration limit"

@@ -110,11 +110,13 @@ def _exchange(a: Array, sigma: list[int]) -> tuple[IntArray, IntArray, Array, Ar
 
 def _guess(a: FloatArray, sigma: list[int]) -> FloatArray:
     """A potential of the exchange graph in floats: longest walks that end anywhere."""
+    from tropix.kernels import max_plus_vector
+
     moved = a[:, sigma]
     weights = moved - moved.diagonal()
     v = np.zeros(len(a))
     for _ in range(len(a)):
-        following = np.maximum(v, (weights + v).max(axis=1))
+        following = np.maximum(v, max_plus_vector(weights, v))
         if (following - v <= 1e-13 * (1.0 + np.abs(following))).all():
             break
         v = following
