@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tropix.errors import InvalidInput
 from tropix.kernels._max_plus_tiles import max_plus_entries
 from tropix.kernels._operands import Real, common_type, readable
 from tropix.kernels._simd import TILE_BYTES
@@ -27,11 +28,14 @@ def max_plus_sparse_product(
 
     data, indices (nnz,), indptr (n+1,) as in scipy.sparse (int32 or int64; duplicates are joined by max), b (K, m) or
     (K,) → (n, m) or (n,). −∞ absorbs, also +∞. A stored 0 is the number 0, the semiring's one. No NaN.
+
+    Raises :class:`InvalidInput` where a column index is not below K, or indptr does not fit the data.
     """
     kind = common_type(data, b)
     dense = readable(b[:, None] if b.ndim == 1 else b, kind)
     data = readable(data, kind)
     indices, indptr = readable(indices, indices.dtype), readable(indptr, indptr.dtype)
+    _check(data, indices, indptr, len(b))
     out: npt.NDArray[Real] = np.full((len(indptr) - 1, dense.shape[1]), -np.inf, dtype=kind)
 
     def run(start: int, stop: int) -> None:
@@ -54,6 +58,15 @@ def max_plus_sparse_product_numpy(
     return out
 
 
+def _check(data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: npt.NDArray[Any], columns: int) -> None:
+    """Refuse what would be read outside the arrays."""
+    if indptr[0] != 0 or indptr[-1] > min(len(data), len(indices)) or (np.diff(indptr) < 0).any():
+        raise InvalidInput(f"indptr does not rise from 0 to at most {min(len(data), len(indices))}, the entries given")
+    if len(indices) and (indices.min() < 0 or indices.max() >= columns):
+        found = indices.min() if indices.min() < 0 else indices.max()
+        raise InvalidInput(f"the sparse matrix has an entry in column {found}: the other factor has {columns} rows")
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sparse_rows(data, indices, indptr, b, start, stop, out):  # type: ignore[no-untyped-def]
     tile = TILE_BYTES // b.itemsize
@@ -65,11 +78,14 @@ def _sparse_rows(data, indices, indptr, b, start, stop, out):  # type: ignore[no
         for j in range(0, tiled, tile):
             max_plus_entries(data, indices, first, last, flat, width, j, target, i * width + j)
         if width == 1:
-            top = out[i, 0]
-            for p in range(first, last):
-                t = data[p] + flat[indices[p]]
-                top = t if t > top else top
-            out[i, 0] = top
+            even, odd = out[i, 0], out[i, 0]  # two chains, because each waits for its last step
+            for p in range(first, last - 1, 2):
+                s, t = data[p] + flat[indices[p]], data[p + 1] + flat[indices[p + 1]]
+                even, odd = s if s > even else even, t if t > odd else odd
+            if (last - first) % 2 == 1:
+                t = data[last - 1] + flat[indices[last - 1]]
+                odd = t if t > odd else odd
+            out[i, 0] = even if even > odd else odd
         elif tiled < width:
             for p in range(first, last):
                 entry, k = data[p], indices[p]
