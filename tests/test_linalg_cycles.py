@@ -387,3 +387,11 @@ def test_classes_of_equal_eigenvalue_share_an_eigenspace() -> None:
 def test_a_search_for_the_transient_ends_at_its_limit() -> None:
     result = transient([[0, -1000], [-1000, -1]], limit=100)
     assert (result.status, result.transient) == ("limit", 100)
+
+
+def test_the_cyclicity_of_two_critical_components() -> None:
+    a = np.full((5, 5), -9)
+    for i, j in ((0, 1), (1, 0), (2, 3), (3, 4), (4, 2)):
+        a[i, j] = 0
+    assert cyclicity(a) == 6
+    assert transient(a).cyclicity == 6

@@ -178,3 +178,13 @@ def test_solutions_of_two_sided_systems_may_need_zeros() -> None:
     assert answer.status == "solution"
     assert answer.x.tolist() == [z, z, 0]
     assert two_sided(a, b, limit=1).status == "iteration limit"
+
+
+def test_what_follows_from_zeros_in_a_two_sided_system() -> None:
+    """As above, and x₂ ⊕ x₀ ⊗ 9 = x₂ ⊗ (−3) ⊕ x₃: with x₀ = −∞ still to be met."""
+    z = -INF
+    a, b = [[0, z, z, z], [z, 0, z, z], [9, z, 0, z]], [[z, 1, z, z], [1, z, z, z], [z, z, -3, 0]]
+    answer = two_sided(a, b, limit=60)
+    assert answer.status == "solution"
+    assert answer.x.tolist()[:2] == [z, z]
+    assert matmul(np.array(a), answer.x.astype(float)).tolist() == matmul(np.array(b), answer.x.astype(float)).tolist()
