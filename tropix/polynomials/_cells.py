@@ -29,7 +29,7 @@ UNIT = 2.0**-53
 FAR = 1e6
 """Half-width, in scaled coordinates, of the box that keeps the linear programs feasible."""
 CHUNK = 4096
-WORK = 1e9
+WORK = 3e8
 """Choices are decided so many at a time, or as many as take about this many multiply-adds, whichever is less."""
 TIE = 1e-11
 """Scaled gaps within this of zero look like ties: multipliers are sought first, and exactly."""
