@@ -1,16 +1,15 @@
 """Speed of the kernels, as ratios to peers and to the vector units themselves in the same run.
 
 Command: python -m pytest tests/benchmarks/test_kernels_speed.py -s. Nothing here asserts a time.
+Memory is measured in test_speed.py.
 GF/s counts an addition and a maximum for each term: 2 n m K per product.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,28 +163,9 @@ def test_batches_against_numpy_and_scipy(benchmark: Any, shape: tuple[int, int, 
     reference = best_time(peer, 1)
     benchmark.pedantic(ours, rounds=5, warmup_rounds=1)
     ratio = reference / benchmark.stats.stats.min
-    memory = extra_memory(ours)
-    benchmark.extra_info.update(ratio=ratio, megabytes=memory)
+    benchmark.extra_info["ratio"] = ratio
     name = "scipy" if what.startswith("value") else "NumPy"
-    print(f"\n{what}, n={n}, d={d}, N={pieces}: {ratio:.1f} times as fast as {name}; {memory:.1f} MB, result included")
-
-
-def extra_memory(work: Callable[[], object]) -> float:
-    """The peak above what is held before the call, in MB; nan where the system does not tell (Linux does)."""
-    clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if not clear.exists():
-        return float("nan")
-
-    def read(key: str) -> float:
-        found = re.search(key + r":\s+([0-9]+) kB", status.read_text())
-        return int(found[1]) / 1024 if found else float("nan")
-
-    clear.write_text("5")
-    before = read("VmRSS")
-    result = work()
-    after = read("VmHWM")
-    del result
-    return after - before
+    print(f"\n{what}, n={n}, d={d}, N={pieces}: {ratio:.1f} times as fast as {name}")
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1.0])
