@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from tropix import InvalidInput, kernels
 
@@ -165,6 +166,20 @@ def test_hessian_products_in_threads_without_pieces_and_of_wrong_shape() -> None
     np.testing.assert_array_equal(none, 0.0)
     with pytest.raises(InvalidInput, match="vectors"):
         kernels.log_sum_exp_hessian_product(points, weights, bias, 0.3, vectors[:2])
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-3, 1.0])
+def test_gibbs_weights_of_many_blocks_are_a_softmax(eps: float) -> None:
+    points, weights, bias, _ = layer(3001, 4, 200)
+    weights[7], bias[7] = weights[8], bias[8]
+    found = kernels.gibbs(points, weights, bias, eps)
+    logits = points @ weights.T + bias
+    expected = softmax(logits / eps, axis=1) if eps else logits == logits.max(axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-9, atol=1e-13 / (eps or 1)
+    )
+    again = kernels.gibbs(points, weights, bias, eps)
+    assert again.tobytes() == found.tobytes()
 
 
 @pytest.mark.parametrize("shape", LAYERS)

@@ -1,7 +1,11 @@
-"""Numba kernels over float64 arrays, each beside the NumPy twin that specifies it.
+"""Numba kernels over float64 arrays (most also over float32), each beside the NumPy twin that specifies it.
 
-Kernels check nothing: shapes, dtypes and finiteness are the callers' business. −∞ is an ordinary bias.
-They compile on first use and are cached on disk; rows are split over threads when the work is large.
+Kernels check nothing but what would take them outside their arrays: dtypes and finiteness are the callers' business. −∞
+is an ordinary number, NaN is none. They compile on first use and are cached on disk; work is split over threads when it
+is large, and the result does not depend on how.
+
+The fast ones are loops around tiles: `_simd` says what a tile is and how LLVM code is written, `_max_plus_tiles` and
+`_affine_tiles` have the tiles, `_panels` the order in which they read memory.
 """
 
 from tropix.kernels._alignment import aligned_empty as aligned_empty

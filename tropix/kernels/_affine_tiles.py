@@ -6,13 +6,12 @@ All arrays are flat; a tile of points is as wide as TILE_BYTES. What is carried 
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from tropix.kernels._simd import ROWS, VECTORS, Code, Value, intrinsic
+from tropix.kernels._simd import ROWS, VECTORS, Code, Value, intrinsic, outlined
 
 PAIR = 2
 """Rows of a narrow tile, for the coordinates that do not fill a tile of ROWS."""
@@ -22,17 +21,15 @@ PAIR = 2
 def affine_tile(typing: Any, w: Any, w_start: Any, x: Any, x_start: Any, count: Any, out: Any, out_start: Any) -> Any:
     """out[r, l] ← Σ_k w[k, r] x[k, l] for panels (count, ROWS) of w and (count, tile) of x, tile by tile in memory."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
         w, w_start, x, x_start, count, out, out_start = code.arguments
         offsets = code.tile_offsets(out_start, code.long(VECTORS * code.lanes), ROWS)
         initial = [code.constant(0.0)] * len(offsets)
         sums = _add_products(code, w, w_start, x, x_start, count, initial, ROWS)
         for value, offset in zip(sums, offsets, strict=True):
             code.store(value, out, offset)
-        return context.get_dummy_value()
 
-    return types.void(w, w_start, x, x_start, count, out, out_start), generate
+    return outlined("affine_tile", types.void, (w, w_start, x, x_start, count, out, out_start), body)
 
 
 @intrinsic
@@ -41,17 +38,16 @@ def product_tile(
 ) -> Any:
     """out[r, l] ← out[r, l] + Σ_k a[k, r] b[k, l] for packed panels; the rows of out are ``width`` numbers apart."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         a, a_start, b, b_start, count, out, out_start, width = code.arguments
         offsets = code.tile_offsets(out_start, width, ROWS)
         code.prefetch(out, offsets)
         sums = _add_products(code, a, a_start, b, b_start, count, [code.constant(0.0)] * len(offsets), ROWS)
         for value, offset in zip(sums, offsets, strict=True):
             code.store(builder.fadd(value, code.load(out, offset)), out, offset)
-        return context.get_dummy_value()
 
-    return types.void(a, a_start, b, b_start, count, out, out_start, width), generate
+    return outlined("product_tile", types.void, (a, a_start, b, b_start, count, out, out_start, width), body)
 
 
 @intrinsic
@@ -68,7 +64,7 @@ def weighted_tile(
     start: Any,
 ) -> Any:
     """out[r, l] ← out[r, l] scale[l] + Σ_j w[j, r] e[j, l] for panels (count, ROWS) of w and (count, tile) of e."""
-    return _weighted(ROWS, w, w_start, e, e_start, count, scale, scale_start, out, start)
+    return _weighted("weighted_tile", ROWS, w, w_start, e, e_start, count, scale, scale_start, out, start)
 
 
 @intrinsic
@@ -85,12 +81,12 @@ def weighted_pair(
     start: Any,
 ) -> Any:
     """:func:`weighted_tile` with PAIR rows."""
-    return _weighted(PAIR, w, w_start, e, e_start, count, scale, scale_start, out, start)
+    return _weighted("weighted_pair", PAIR, w, w_start, e, e_start, count, scale, scale_start, out, start)
 
 
-def _weighted(rows: int, *kinds: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+def _weighted(name: str, rows: int, *kinds: Any) -> Any:
+    def body(code: Code) -> Value:
+        builder = code.builder
         w, w_start, e, e_start, count, scale, scale_start, out, start = code.arguments
         offsets = code.tile_offsets(start, code.long(VECTORS * code.lanes), rows)
         factors = code.row_of_tile(scale, scale_start, code.long(0)) * rows
@@ -98,9 +94,8 @@ def _weighted(rows: int, *kinds: Any) -> Any:
         sums = _add_products(code, w, w_start, e, e_start, count, initial, rows)
         for value, offset in zip(sums, offsets, strict=True):
             code.store(value, out, offset)
-        return context.get_dummy_value()
 
-    return types.void(*kinds), generate
+    return outlined(name, types.void, kinds, body)
 
 
 def _add_products(
@@ -109,8 +104,12 @@ def _add_products(
     def step(k: Value, sums: list[Value]) -> list[Value]:
         row = code.row_of_tile(x, x_start, k)
         first = code.at(w_start, code.times(k, code.long(rows)))
-        left = [code.entry(w, code.at(first, code.long(r))) for r in range(rows)]
-        return [code.multiply_add(f, v, s) for (f, v), s in zip(product(left, row), sums, strict=True)]
+        added = []
+        for r in range(rows):  # an entry just before its use: loaded together they would not fit
+            entry = code.entry(w, code.at(first, code.long(r)))
+            held = sums[r * VECTORS : (r + 1) * VECTORS]
+            added += [code.multiply_add(entry, v, s) for v, s in zip(row, held, strict=True)]
+        return added
 
     return code.loop(count, initial, step)
 
@@ -122,8 +121,8 @@ def tile_maxima(typing: Any, z: Any, z_start: Any, count: Any, first: Any, top: 
     index has integers as wide as the numbers; ``at`` is where the tile's lanes begin in top and index.
     """
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         z, z_start, count, first, top, index, at = code.arguments
         integers = ir.VectorType(ir.IntType(code.width), code.lanes)
         number = first if code.width == 64 else builder.trunc(first, ir.IntType(code.width))
@@ -146,9 +145,8 @@ def tile_maxima(typing: Any, z: Any, z_start: Any, count: Any, first: Any, top: 
             code.store(value, top, offset)
         for place, pointer in zip(found[VECTORS:], pointers, strict=True):
             builder.store(place, pointer, align=4)
-        return context.get_dummy_value()
 
-    return types.void(z, z_start, count, first, top, index, at), generate
+    return outlined("tile_maxima", types.void, (z, z_start, count, first, top, index, at), body)
 
 
 @intrinsic
@@ -161,8 +159,8 @@ def tile_exponentials(
     and total[l] ← total[l] scale[l] + Σ_j of these. Where all is −∞, they are 0.
     """
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         z, z_start, count, inverse, top, total, scale, at = code.arguments
         offsets = [code.at(at, code.long(v * code.lanes)) for v in range(VECTORS)]
         factor = code.broadcast(inverse)
@@ -196,17 +194,16 @@ def tile_exponentials(
             code.store(most, top, offset)
             code.store(factor_, scale, offset)
             code.store(value, total, offset)
-        return context.get_dummy_value()
 
-    return types.void(z, z_start, count, inverse, top, total, scale, at), generate
+    return outlined("tile_exponentials", types.void, (z, z_start, count, inverse, top, total, scale, at), body)
 
 
 @intrinsic
 def exponentials(typing: Any, t: Any, count: Any) -> Any:
     """t[i] ← e^{t[i]} for t[i] ≤ 0 and i < count, rounded up to whole vectors: t is that long."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         t, count = code.arguments
         vectors = builder.sdiv(code.at(count, code.long(code.lanes - 1)), code.long(code.lanes))
 
@@ -216,6 +213,5 @@ def exponentials(typing: Any, t: Any, count: Any) -> Any:
             return carried
 
         code.loop(vectors, [], step)
-        return context.get_dummy_value()
 
-    return types.void(t, count), generate
+    return outlined("exponentials", types.void, (t, count), body)

@@ -66,7 +66,16 @@ def gibbs(points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float)
 
     Without a finite bias every weight is 0.
     """
-    return _shifted_terms(points, weights, bias, eps)[0]
+    if eps == 0.0:
+        return _shifted_terms(points, weights, bias, eps)[0]
+    points, packed = readable(points, np.float64), pack_pieces(np.asarray(weights, dtype=np.float64), bias)
+    result = np.empty((len(points), len(bias)))
+
+    def run(start: int, stop: int) -> None:
+        _gibbs_rows(points, packed, 1.0 / eps, start, stop, result)
+
+    over_rows(run, len(points), (points.size + 8 * len(points)) * len(bias))
+    return result
 
 
 def entropy(points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float) -> FloatArray:
@@ -145,3 +154,24 @@ def _rows(points, pieces, coordinates, eps, inverse, start, stop, group, values,
                 for lane in range(tile):
                     share[lane] = 1.0 / total[t * tile + lane] if total[t * tile + lane] > 0.0 else 0.0
                 store_rows(sums, t * wide * tile, share, first + t * tile, stop, gradients)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gibbs_rows(points, pieces, inverse, start, stop, out):  # type: ignore[no-untyped-def]
+    """Holds the logits of a tile of points for all pieces."""
+    tile = TILE_BYTES // points.itemsize
+    d = points.shape[1]
+    count = pieces.size // (d + 1)
+    x, z = np.empty((d + 1) * tile, dtype=points.dtype), np.empty(count * tile, dtype=points.dtype)
+    top, total = np.empty(tile, dtype=points.dtype), np.empty(tile, dtype=points.dtype)
+    scale = np.empty(tile, dtype=points.dtype)
+    for first in range(start, stop, tile):
+        load_points(points, first, stop, 1.0, x, 0)
+        top[:] = -np.inf
+        total[:] = 0.0
+        for j in range(0, count, ROWS):
+            affine_tile(pieces, j * (d + 1), x, 0, d + 1, z, j * tile)
+        tile_exponentials(z, 0, count, inverse, top, total, scale, 0)
+        for lane in range(tile):
+            total[lane] = 1.0 / total[lane] if total[lane] > 0.0 else 0.0
+        store_rows(z, 0, total, first, stop, out)

@@ -15,7 +15,7 @@ from tropix.kernels._simd import HALF, ROWS, TILE_BYTES
 from tropix.kernels._threads import over_rows
 
 DEPTH, HEIGHT, WIDTH = 256, 96, 3072
-"""Terms, rows and columns of a block: a panel of the right factor stays in the first-level cache, a block of the left
+"""Terms, rows and columns of a block: a panel of the right factor stays near the first-level cache, a block of the left
 one in the second. HEIGHT and WIDTH are multiples of all tiles."""
 STRIP = TILE_BYTES // 4
 """Columns of a strip: a multiple of all tiles."""

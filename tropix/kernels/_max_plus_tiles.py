@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from tropix.kernels._simd import BYTES, HALF, INDEX, LONG, ROWS, VECTORS, Code, Value, intrinsic
+from tropix.kernels._simd import BYTES, HALF, INDEX, LONG, ROWS, VECTORS, Code, Value, intrinsic, outlined
 
 
 @intrinsic
@@ -20,8 +20,8 @@ def max_plus_tile(
     a and b are flat arrays with packed panels (count, ROWS) at ``a_start`` and (count, tile) at ``b_start``.
     """
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         a, a_start, b, b_start, count, c, c_start, width = code.arguments
         offsets = code.tile_offsets(c_start, width, ROWS)
         code.prefetch(c, offsets)
@@ -29,16 +29,18 @@ def max_plus_tile(
         def step(k: Value, best: list[Value]) -> list[Value]:
             row = code.row_of_tile(b, b_start, k)
             first = code.at(a_start, code.times(k, code.long(ROWS)))
-            left = [code.entry(a, code.at(first, code.long(r))) for r in range(ROWS)]
-            sums = [builder.fadd(entry, vector) for entry, vector in product(left, row)]
-            return [code.maximum(t, v) for t, v in zip(sums, best, strict=True)]
+            found = []
+            for r in range(ROWS):  # an entry just before its use: loaded together they would not fit
+                entry = code.entry(a, code.at(first, code.long(r)))
+                tops = best[r * VECTORS : (r + 1) * VECTORS]
+                found += [code.maximum(builder.fadd(entry, q), top) for q, top in zip(row, tops, strict=True)]
+            return found
 
         found = code.loop(count, [code.constant(float("-inf"))] * len(offsets), step)
         for value, offset in zip(found, offsets, strict=True):
             code.store(code.maximum(value, code.load(c, offset)), c, offset)
-        return context.get_dummy_value()
 
-    return types.void(a, a_start, b, b_start, count, c, c_start, width), generate
+    return outlined("max_plus_tile", types.void, (a, a_start, b, b_start, count, c, c_start, width), body)
 
 
 @intrinsic
@@ -57,8 +59,8 @@ def max_plus_argmax_tile(
 ) -> Any:
     """HALF rows of :func:`max_plus_tile`; where c grows, its int64 in ``indices`` becomes base + the lowest k."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         a, a_start, b, b_start, count, base, c, indices, start, width = code.arguments
         offsets = code.tile_offsets(start, width, HALF)
         narrow = ir.VectorType(ir.IntType(8 * BYTES // code.lanes), code.lanes)
@@ -69,11 +71,10 @@ def max_plus_argmax_tile(
             index, best, where = carried[0], carried[1 : 1 + len(offsets)], carried[1 + len(offsets) :]
             row = code.row_of_tile(b, b_start, k)
             first = code.at(a_start, code.times(k, code.long(ROWS)))
-            left = [code.entry(a, code.at(first, code.long(r))) for r in range(HALF)]
             values, places = [], []
             # one after the other: there are fewer mask registers than vectors in the tile
-            for (entry, vector), top, place in zip(product(left, row), best, where, strict=True):
-                t = builder.fadd(entry, vector)
+            for (r, vector), top, place in zip(product(range(HALF), row), best, where, strict=True):
+                t = builder.fadd(code.entry(a, code.at(first, code.long(r))), vector)
                 larger = builder.fcmp_ordered(">", t, top)
                 values.append(builder.select(larger, t, top))
                 places.append(builder.select(larger, index, place))
@@ -89,9 +90,9 @@ def max_plus_argmax_tile(
             target = builder.bitcast(builder.gep(indices, [offset]), wide.as_pointer())
             index = builder.add(place if narrow == wide else builder.sext(place, wide), shift)
             builder.store(builder.select(larger, index, builder.load(target, align=8)), target, align=8)
-        return context.get_dummy_value()
 
-    return types.void(a, a_start, b, b_start, count, base, c, indices, start, width), generate
+    kinds = (a, a_start, b, b_start, count, base, c, indices, start, width)
+    return outlined("max_plus_argmax_tile", types.void, kinds, body)
 
 
 @intrinsic
@@ -99,8 +100,8 @@ def max_plus_dot(typing: Any, a: Any, a_start: Any, x: Any, x_start: Any, count:
     """max_k a[a_start + k] + x[x_start + k] over ``count`` numbers, a multiple of 4 LANES."""
     chains = 4
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         a, a_start, x, x_start, count = code.arguments
         step_length = code.long(chains * code.lanes)
 
@@ -117,7 +118,7 @@ def max_plus_dot(typing: Any, a: Any, a_start: Any, x: Any, x_start: Any, count:
             lanes = [code.maximum(p, q) for p, q in zip(lanes[::2], lanes[1::2], strict=True)]
         return lanes[0]
 
-    return a.dtype(a, a_start, x, x_start, count), generate
+    return outlined("max_plus_dot", a.dtype, (a, a_start, x, x_start, count), body)
 
 
 @intrinsic
@@ -126,8 +127,8 @@ def max_plus_entries(
 ) -> Any:
     """out[start + l] ← max over first ≤ p < stop of data[p] + b[indices[p], lane + l], for a tile's lanes l."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, signature, arguments)
+    def body(code: Code) -> Value:
+        builder = code.builder
         data, indices, first, stop, b, width, lane, out, start = code.arguments
 
         def step(k: Value, best: list[Value]) -> list[Value]:
@@ -142,6 +143,5 @@ def max_plus_entries(
         found = code.loop(builder.sub(stop, first), [code.constant(float("-inf"))] * VECTORS, step)
         for v, value in enumerate(found):
             code.store(value, out, code.at(start, code.long(v * code.lanes)))
-        return context.get_dummy_value()
 
-    return types.void(data, indices, first, stop, b, width, lane, out, start), generate
+    return outlined("max_plus_entries", types.void, (data, indices, first, stop, b, width, lane, out, start), body)

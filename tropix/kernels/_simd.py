@@ -4,6 +4,7 @@ A tile has ROWS×VECTORS accumulators of LANES numbers, which with the operands 
 each step of a matrix product is a broadcast entry of the left factor against VECTORS vectors of the right one. Maxima
 are a comparison and a selection, which LLVM turns into one instruction; −∞ is exact, and NaN (−∞ + ∞) is never taken.
 The tile is chosen by the CPU that numba compiles for; code for AVX-512, AVX2, 128-bit vectors and Arm is the same.
+Numba's cache sees changes of a kernel's file only: after a change here or to a tile, delete the files *.nbi and *.nbc.
 """
 
 from __future__ import annotations
@@ -56,17 +57,12 @@ Value = Any
 class Code:
     """A builder of LLVM code with vectors of one type of numbers."""
 
-    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+    def __init__(self, builder: Any, width: int, arguments: Sequence[Value]) -> None:
         self.builder = builder
-        self.arguments = list(arguments)
-        for position, given in enumerate(signature.args):
-            if isinstance(given, types.Array):
-                array = context.make_array(given)(context, builder, arguments[position])
-                self.arguments[position] = array.data
-        first = next(given.dtype for given in signature.args if isinstance(given, types.Array))
-        self.number = ir.FloatType() if first == types.float32 else ir.DoubleType()
-        self.width = first.bitwidth
-        self.lanes = 8 * BYTES // self.width
+        self.arguments = arguments
+        self.width = width
+        self.lanes = 8 * BYTES // width
+        self.number = ir.FloatType() if width == 32 else ir.DoubleType()
         self.vector = ir.VectorType(self.number, self.lanes)
 
     def long(self, value: int) -> Value:
@@ -171,3 +167,37 @@ class Code:
         for offset in offsets:
             place = self.builder.bitcast(self.builder.gep(array, [offset]), byte)
             self.builder.call(function, [place, *(ir.Constant(INDEX, flag) for flag in (1, 3, 1))])
+
+
+def outlined(name: str, result: Any, kinds: Sequence[Any], body: Callable[[Code], Value]) -> tuple[Any, Any]:
+    """What an intrinsic returns: its types, and code that calls a function of its own with the given body.
+
+    Arrays are passed as pointers to their data; the first one tells the type of the numbers. Inlined into a kernel, a
+    tile would share the registers with the loops around it: accumulators would be moved about and spilled.
+    """
+    first = next(kind.dtype for kind in kinds if isinstance(kind, types.Array))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, arguments, strict=True)
+        ]
+        returned = ir.VoidType() if result == types.void else context.get_value_type(result)
+        shape = ir.FunctionType(returned, [value.type for value in values])
+        full = f"tropix.{name}." + ".".join(str(value.type) for value in values)
+        function = builder.module.globals.get(full)
+        if function is None:
+            function = ir.Function(builder.module, shape, full)
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            function.attributes.add("nounwind")
+            code = Code(ir.IRBuilder(function.append_basic_block("entry")), first.bitwidth, function.args)
+            value = body(code)
+            if value is None:
+                code.builder.ret_void()
+            else:
+                code.builder.ret(value)
+        value = builder.call(function, values)
+        return context.get_dummy_value() if result == types.void else value
+
+    return result(*kinds), generate
