@@ -85,7 +85,7 @@ def test_boxes(tropix, models: Path, tmp_path: Path) -> None:  # type: ignore[no
     arguments = ("compile", models / "iris_icnn.onnx", "--box", "4,5;1,2", "-o", target, "--json")
     report = json.loads(tropix(*arguments)[1])
     whole = json.loads(tropix("compile", models / "iris_icnn.onnx", "--json")[1])
-    assert report["polynomials"][0]["monomials"] < whole["polynomials"][0]["monomials"]
+    assert report["functions"][0]["monomials"] < whole["functions"][0]["monomials"]
     assert report["agreement"]["status"] == "holds"
     assert tropix("eval", target, "--at", "4.5,1.5")[0] == 0
     code, out, err = tropix("eval", target, "--at", "4.5,1.5;0,0")

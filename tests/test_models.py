@@ -239,3 +239,12 @@ def test_circuits_are_compared_where_the_runtime_does_not_overflow(tmp_path: Pat
     assert "2 left out where its exponentials overflow" in found.line
     with pytest.raises(InvalidInput, match="at all 1 points"):
         check_circuit(imported, np.full((1, 4), 100.0))
+
+
+def test_the_shipped_patient_is_of_the_data_set(models: Path) -> None:
+    train_x, test_x, _, _ = datasets.breast_cancer()
+    patient, radius = (
+        np.loadtxt(models.parent / f"breast_cancer_{name}.csv", delimiter=",") for name in ("patient", "radius")
+    )
+    np.testing.assert_allclose(patient, test_x[0], rtol=1e-6)
+    np.testing.assert_allclose(radius, train_x.std(axis=0) / 10, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Does the compiled polynomial agree with the original model, as another runtime executes it?"""
+"""Does the compiled function agree with the original model, as another runtime executes it?"""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from tropix.arrays import BoolArray, FloatArray
 from tropix.boxes import Box
 from tropix.circuits import Circuit
 from tropix.errors import InvalidInput, Unsupported
-from tropix.polynomials import TropicalPolynomial
+from tropix.polynomials import TropicalPolynomial, TropicalRational
 from tropixc.frontends.onnx import ImportedModel
 
 SAFE_EXPONENTS = {"float32": (-60.0, 80.0), "float64": (-650.0, 690.0)}
 """Where a runtime's exp neither overflows nor loses digits to underflow."""
+UNIT = 2.0**-53
+SMALLEST = 2.0**-1074
+"""The smallest positive float64."""
 MAX_COORDINATES = 10_000_000
 """Largest number of coordinates of all sampled points together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """f_ε − f_0 at sampled points, f_ε run by onnxruntime, f_0 the compiled polynomial; arrays are per output.
+    """f_ε − f_0 at sampled points, f_ε run by onnxruntime, f_0 the compiled function; arrays are per output.
 
     ``bound`` is the certified δ(ε), valid for every x and every real-valued evaluation; ``rounding`` bounds what
     float execution may add at the worst sampled point. ``holds``: at every point the difference lies within the
@@ -64,7 +67,7 @@ def sample_points(
         points = np.array(data, dtype=np.float64)
         outside = [] if box is None else box.outside(points)
         if outside:
-            raise InvalidInput(f"row {outside[0]} of the data lies outside the box on which the polynomials are valid")
+            raise InvalidInput(f"row {outside[0]} of the data lies outside the box on which the functions are valid")
     elif box is not None:
         points = box.sample(count, rng)
     else:
@@ -110,11 +113,11 @@ def _in_range(model: ImportedModel, points: FloatArray) -> BoolArray:
 def check_agreement(
     model: ImportedModel,
     circuit: Circuit,
-    polynomials: Sequence[TropicalPolynomial],
+    functions: Sequence[TropicalPolynomial | TropicalRational],
     outputs: Sequence[int],
     points: FloatArray,
 ) -> Agreement:
-    """Compare the compiled polynomials of the given outputs with the model run by onnxruntime.
+    """Compare the compiled functions of the given outputs with the model run by onnxruntime.
 
     ``circuit`` is the simplified circuit, whose δ(ε) bounds the deformation; the model's own circuit, before any
     pass, bounds the runtime's rounding. Raises `TropixError` if there is no point or the runtime fails.
@@ -130,8 +133,8 @@ def check_agreement(
     network = run_onnx(model, points)[:, columns]
     if not np.isfinite(network).all():
         raise Unsupported("onnxruntime returned NaN or infinite values")
-    limit = np.column_stack([polynomial(points) for polynomial in polynomials])
-    own = np.column_stack([_evaluation_error(polynomial, points) for polynomial in polynomials])
+    limit = np.column_stack([function(points) for function in functions])
+    own = np.column_stack([_evaluation_error(function, points) for function in functions])
     rounding = model.circuit.rounding_bound(points, model.unit_roundoff)[:, columns] + own
     deviation = circuit.deviations[circuit.output]
     difference = network - limit
@@ -205,9 +208,18 @@ def check_circuit(model: ImportedModel, points: FloatArray) -> CircuitAgreement:
     )
 
 
-def _evaluation_error(polynomial: TropicalPolynomial, points: FloatArray) -> FloatArray:
-    """Rounding of the polynomial's own float64 evaluation."""
-    if not len(polynomial):
+def _evaluation_error(function: TropicalPolynomial | TropicalRational, points: FloatArray) -> FloatArray:
+    """Bound of the rounding of a function's own float64 evaluation, (n,), its numbers rounded to float64 included.
+
+    A polynomial: (d + 4)·u·max_j(|e_j|·|x| + |c_j|), u = 2⁻⁵³; a rational function: that of both sides, and u·|p − q|
+    for the subtraction.
+    """
+    if isinstance(function, TropicalRational):
+        sides = _evaluation_error(function.numerator, points) + _evaluation_error(function.denominator, points)
+        return np.asarray((sides + np.abs(function(points)) * UNIT) * (1 + 8 * UNIT))
+    if not len(function):
         return np.zeros(len(points))
-    size = np.abs(points) @ np.abs(polynomial.exponents).max(axis=0) + np.abs(polynomial.coefficients).max()
-    return np.asarray((polynomial.dimension + 4) * 2.0**-53 * size)
+    size = np.abs(points) @ np.abs(function.exponents).max(axis=0) + np.abs(function.coefficients).max()
+    # numbers and products below the range of float64 lose at most half its smallest number
+    vanishing = SMALLEST * (1 + np.abs(points).sum(axis=1))
+    return np.asarray((function.dimension + 4) * (UNIT * size + vanishing))

@@ -11,21 +11,26 @@ import numpy as np
 from tropix.boxes import BoxLike
 from tropix.circuits import Circuit
 from tropix.errors import InvalidInput, Unsupported
-from tropix.polynomials import TropicalPolynomial
 from tropixc.frontends import read_arrays
 from tropixc.frontends.onnx import ImportedModel, import_onnx
-from tropixc.lowerings import lower_to_polynomial, lower_to_rational, read_circuit, to_latex, to_sympy, to_text
+from tropixc.lowerings import (
+    Kind,
+    TropicalFunction,
+    function_of,
+    lower_outputs,
+    read_circuit,
+    to_latex,
+    to_sympy,
+    to_text,
+)
 from tropixc.passes import optimize
 
 Compiled: TypeAlias = Any
 """A `TropicalPolynomial` or `TropicalRational`, or for other targets a sympy expression or text."""
 
-TARGETS: dict[str, Callable[[TropicalPolynomial], Compiled]] = {
-    "polynomial": lambda polynomial: polynomial,
-    "sympy": to_sympy,
-    "latex": to_latex,
-    "text": to_text,
-}
+FORMS: dict[str, Callable[[TropicalFunction], Compiled]] = {"sympy": to_sympy, "latex": to_latex, "text": to_text}
+KINDS: dict[str, Kind] = {"polynomial": "polynomial", "rational": "rational", **dict.fromkeys(FORMS, "auto")}
+"""Targets, and what the outputs become for them."""
 
 PLAIN_FILES: dict[str, Callable[[Path], Circuit]] = {".npz": read_arrays, ".json": read_arrays, ".txt": read_circuit}
 """Files that hold a circuit or its arrays, by suffix; all else is ONNX."""
@@ -60,14 +65,16 @@ def compile(
     """Compile a model or circuit at ε → 0 to its exact, irredundant tropical polynomial or rational function.
 
     One result for ``output``, or where the model has one output; else a list, one an output. ``to`` is
-    ``"polynomial"`` for convex outputs, or ``"sympy"``, ``"latex"``, ``"text"`` for the polynomial in that form (JSON:
-    `Artefact`); ``"rational"`` is a `TropicalRational`, for any circuit of affine maps and maxima. On a ``box``
-    (lower, upper) only monomials that are active there are kept, and the result is valid there.
-    Raises `Unsupported` for outputs that are not convex (or with ``"rational"`` not piecewise linear) and for work
-    beyond ``time_limit`` seconds an output, `InvalidInput` for a wrong box, output or target.
+    ``"polynomial"`` for convex outputs, ``"rational"`` for a `TropicalRational` of any circuit of affine maps and
+    maxima (several outputs share one expansion), or ``"sympy"``, ``"latex"``, ``"text"``: the polynomial of a convex
+    output, the rational function of another, in that form (JSON: `Artefact`). On a ``box`` (lower, upper) only
+    monomials that are active there are kept, and the result is valid there.
+    Raises `Unsupported` for ``"polynomial"`` of an output that is not convex, for what is not piecewise linear, and for
+    work beyond ``time_limit`` seconds an output, `InvalidInput` for a wrong box, output or target.
     """
-    if to not in TARGETS and to != "rational":
-        raise Unsupported(f"target {to!r}: supported are {', '.join(map(repr, [*TARGETS, 'rational']))}")
+    kind = KINDS.get(to)
+    if kind is None:
+        raise Unsupported(f"target {to!r}: supported are {', '.join(map(repr, KINDS))}")
     if isinstance(model, Circuit):
         circuit = model
     elif isinstance(model, ImportedModel):
@@ -79,10 +86,9 @@ def compile(
     if output is not None and not isinstance(output, (int, np.integer)):
         raise InvalidInput(f"output is {output!r}: expected an index")
     outputs = range(circuit.output_size) if output is None else [int(output)]
-    if to == "rational":
-        simple = circuit if box is None else optimize(circuit, box)
-        functions = [lower_to_rational(simple, k, box, time_limit=time_limit).function for k in outputs]
-        return functions[0] if len(functions) == 1 else functions
-    lowerings = [lower_to_polynomial(circuit, k, box, time_limit=time_limit) for k in outputs]
-    results = [TARGETS[to](lowering.polynomial) for lowering in lowerings]
+    if kind != "polynomial" and box is not None:
+        circuit = optimize(circuit, box)
+    lowerings = lower_outputs(circuit, outputs, kind, box, time_limit=time_limit)
+    functions = [function_of(lowering, kind) for lowering in lowerings]
+    results = [FORMS[to](function) for function in functions] if to in FORMS else functions
     return results[0] if len(results) == 1 else results

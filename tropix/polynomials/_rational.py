@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import FloatArray
-from tropix.boxes import BoxLike
+from tropix.arrays import FloatArray, IntArray
+from tropix.boxes import Box, BoxLike
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 from tropix.polynomials import _print
 from tropix.polynomials._tropical import TropicalPolynomial
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from tropix.polynomials._deformed_rational import DeformedRational
     from tropix.polynomials._division import Cancellation
     from tropix.polynomials._equivalence import Equivalence
@@ -170,6 +172,30 @@ class TropicalRational:
         from tropix.polynomials._map import compose
 
         return compose(self, inner, box)
+
+    def active(self, points: npt.ArrayLike) -> IntArray:
+        """Points (n, d) → (n, 2), or one point → (2,): the largest monomials of numerator and denominator there."""
+        return np.stack([self.numerator.active(points), self.denominator.active(points)], axis=-1)
+
+    def lipschitz(self, p: float = 2.0) -> float:
+        """An upper bound of the Lipschitz constant on ℝ^d in ‖·‖_p.
+
+        max_{j,k} ‖e_j − e'_k‖_q over the monomials of numerator and denominator, 1/p + 1/q = 1; with more than 10⁷
+        pairs, which is never less, max_j ‖e_j − m‖_q + max_k ‖e'_k − m‖_q for a vector m between them. A bound only:
+        not every pair is active together. Rounded to nearest, like `TropicalPolynomial.lipschitz`.
+        """
+        from tropix.polynomials._steepness import largest_difference
+
+        return largest_difference(self.numerator.exponents, self.denominator.exponents, p)
+
+    def plot(self, box: BoxLike, ax: Axes | None = None, *, pixels: int = 800) -> Axes:
+        """Draw the graph (d = 1) or the regions with level lines (d = 2) on a bounded box.
+
+        A region is where one pair of monomials, of numerator and denominator, is active; as `TropicalPolynomial.plot`.
+        """
+        from tropix.polynomials._plot import plot
+
+        return plot(self, Box.of(box, self.dimension), ax, pixels)
 
     def deform(self, eps: float) -> DeformedRational:
         """The deformation p_ε ⊘ q_ε with float64 weights; −ε log M ≤ f_ε − f ≤ ε log N for N over M monomials."""

@@ -1,4 +1,4 @@
-"""``tropix compile``: a model becomes tropical polynomials, and the result is checked against the model."""
+"""``tropix compile``: a model becomes tropical polynomials and rational functions, checked against the model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tropix.errors import InvalidInput, TropixError
+from tropixc.cli._compiled import (
+    CompiledOutput,
+    Format,
+    agreement_line,
+    agreement_report,
+    picture,
+    render,
+    table,
+)
+from tropixc.cli._domain import AroundOption, BoxOption, RadiusOption, domain
 from tropixc.cli._passes import chosen_passes, explained, explanation
 from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console, read_points
 
@@ -21,31 +31,36 @@ if TYPE_CHECKING:
     from tropix.circuits import Circuit
     from tropixc.agreement import Agreement
     from tropixc.cli._models import LoadedModel
-    from tropixc.lowerings import Artefact, PolynomialLowering
+    from tropixc.lowerings import Artefact
 
 SHOWN_CHARACTERS = 2000
-
-
-class Format(StrEnum):
-    """How polynomials are written."""
-
-    text = "text"
-    latex = "latex"
-    sympy = "sympy"
-    json = "json"
+RATIONAL_TIME_LIMIT = 120.0
+"""Seconds for an output that becomes a rational function, unless another limit is given."""
 
 
 PICTURES = (".png", ".pdf", ".svg")
 SUFFIXES = {".json": Format.json, ".tex": Format.latex, ".txt": Format.text}
 
 
+class Target(StrEnum):
+    """What outputs become."""
+
+    auto = "auto"
+    polynomial = "polynomial"
+    rational = "rational"
+
+
 def compile_command(
     model: ModelArgument,
-    target: Annotated[Path | None, typer.Option("-o", help="Write the polynomials to this file.")] = None,
+    target: Annotated[Path | None, typer.Option("-o", help="Write the functions to this file.")] = None,
+    to: Annotated[
+        Target,
+        typer.Option(help="What outputs become; auto: polynomials where they are convex, else rational functions."),
+    ] = Target.auto,
     output: Annotated[int | None, typer.Option(help="Compile this output only (from 0).")] = None,
-    box: Annotated[
-        str | None, typer.Option(help="Domain 'lower,upper' for all inputs, or one pair an input joined by ';'.")
-    ] = None,
+    box: BoxOption = None,
+    around: AroundOption = None,
+    radius: RadiusOption = None,
     form: Annotated[
         Format | None,
         typer.Option("--format", help="Default: by the suffix of -o (.json, .tex, .txt), else a summary."),
@@ -61,12 +76,18 @@ def compile_command(
         str | None, typer.Option(help="Simplify with these passes, joined by commas ('none' for none); see --explain.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print what each pass did to the circuit.")] = False,
-    time_limit: Annotated[float | None, typer.Option(help="Give up on an output after so many seconds.", min=0)] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Give up on an output after so many seconds "
+            f"(default: {RATIONAL_TIME_LIMIT:g} for rational functions, none for polynomials; inf: none).",
+            min=0,
+        ),
+    ] = None,
     graph_output: GraphOutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compile a model at eps -> 0 to its exact tropical polynomials, and check them against onnxruntime."""
-    from tropix.boxes import Box
+    """Compile a model at eps -> 0 to exact tropical polynomials or rational functions, checked against onnxruntime."""
     from tropixc.agreement import sample_points
     from tropixc.cli._models import load_model
     from tropixc.lowerings import Artefact, write_all
@@ -79,39 +100,34 @@ def compile_command(
         if form is None:
             raise InvalidInput(f"-o {target}: unknown suffix: use .json, .tex or .txt, or name a --format")
     loaded = load_model(model, graph_output)
-    domain = None if box is None else Box.parse(box, loaded.circuit.input_size)
-    steps = apply_passes(loaded.circuit, domain, chosen_passes(passes))
+    where = domain(box, around, radius, loaded.circuit.input_size)
+    steps = apply_passes(loaded.circuit, where, chosen_passes(passes))
     circuit = steps[-1].circuit if steps else loaded.circuit
     if explain and not as_json:
         console(stderr=form is not None and target is None).print(explanation(steps))
     rows = None if data is None else read_points(data, circuit.input_size)
-    chosen = sample_points(circuit.input_size, domain, rows, points, seed, loaded.single)
+    chosen = sample_points(circuit.input_size, where, rows, points, seed, loaded.single)
     outputs = list(range(circuit.output_size)) if output is None else [output]
-    lowerings = _lower(circuit, outputs, domain, time_limit)
-    artefact = Artefact(
-        tuple(lowering.polynomial for lowering in lowerings),
-        tuple(outputs),
-        domain,
-        _source(loaded),
-    )
+    compiled = _lower(circuit, outputs, to, where, time_limit)
+    artefact = Artefact(tuple(one.function for one in compiled), tuple(outputs), where, _source(loaded))
     agreement = _check(loaded, circuit, artefact, chosen)
-    picture = None if plot is None else _draw(artefact, plot.suffix[1:])
+    drawn = None if plot is None else picture(artefact, compiled[0], plot.suffix[1:])
     violated = not isinstance(agreement, str) and not agreement.holds
     files: dict[Path, str | bytes] = {}
     if target is not None and form is not None:
         files[target] = render(artefact, form)
-    if plot is not None and picture is not None:
-        files[plot] = picture
+    if plot is not None and drawn is not None:
+        files[plot] = drawn
     if not violated:
         write_all(files)
     if as_json:
-        report = _report(loaded, lowerings, domain, agreement, None if violated else target)
+        report = _report(loaded, compiled, where, agreement, None if violated else target)
         typer.echo(json.dumps({**report, "passes": explained(steps)} if explain else report))
     elif form is not None and target is None:
         typer.echo(render(artefact, form))
-        print(_line(agreement), file=sys.stderr)
+        print(agreement_line(agreement), file=sys.stderr)
     else:
-        _print(lowerings, agreement, None if violated else target, loaded.notes)
+        _print(compiled, agreement, None if violated else target, loaded.notes)
     if violated:
         print("tropix: nothing is written, because the check failed", file=sys.stderr)
         raise typer.Exit(1)
@@ -123,23 +139,31 @@ def _source(loaded: LoadedModel) -> dict[str, str]:
 
 
 def _lower(
-    circuit: Circuit, outputs: list[int], domain: Box | None, time_limit: float | None
-) -> list[PolynomialLowering]:
+    circuit: Circuit, outputs: list[int], to: Target, where: Box | None, time_limit: float | None
+) -> list[CompiledOutput]:
     from rich.progress import Progress
 
-    from tropixc.lowerings import lower_to_polynomial
+    from tropixc.lowerings import function_of, lower_outputs
 
+    rational_limit = RATIONAL_TIME_LIMIT if time_limit is None else time_limit
     with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("compiling", total=len(outputs))
-        lowerings = []
-        for k in outputs:
+        seen: dict[int, None] = {}
 
-            def report(formed: int, k: int = k) -> None:
-                progress.update(task, description=f"output {k}: {formed} monomials formed")
+        def report(output: int, formed: int) -> None:
+            seen[output] = None
+            progress.update(task, description=f"output {output}: {formed} monomials formed", completed=len(seen) - 1)
 
-            lowerings.append(lower_to_polynomial(circuit, k, domain, progress=report, time_limit=time_limit))
-            progress.advance(task)
-    return lowerings
+        lowerings = lower_outputs(
+            circuit,
+            outputs,
+            to.value,
+            where,
+            progress=report,
+            time_limit=time_limit,
+            rational_time_limit=rational_limit,
+        )
+    return [CompiledOutput(lowering, function_of(lowering, to.value)) for lowering in lowerings]
 
 
 def _check(loaded: LoadedModel, circuit: Circuit, artefact: Artefact, points: FloatArray) -> Agreement | str:
@@ -149,107 +173,51 @@ def _check(loaded: LoadedModel, circuit: Circuit, artefact: Artefact, points: Fl
     if loaded.runnable is None:
         return "this circuit has no ONNX form that runs"
     try:
-        return check_agreement(loaded.runnable, circuit, artefact.polynomials, artefact.outputs, points)
+        return check_agreement(loaded.runnable, circuit, artefact.functions, artefact.outputs, points)
     except TropixError as error:
         return str(error)
 
 
-def render(artefact: Artefact, form: Format) -> str:
-    """The polynomials in a format; several are one a line, in the order of the outputs."""
-    from tropixc.lowerings import to_latex, to_sympy, to_text
-
-    if form is Format.json:
-        return artefact.to_json()
-    if form is Format.sympy:
-        return "\n".join(str(to_sympy(polynomial)) for polynomial in artefact.polynomials)
-    write = to_latex if form is Format.latex else to_text
-    return "\n".join(write(polynomial) for polynomial in artefact.polynomials)
-
-
-def _draw(artefact: Artefact, form: str) -> bytes:
-    """A picture of the first polynomial."""
-    import io
-
-    from matplotlib.figure import Figure
-
-    box = artefact.box if artefact.box is not None and artefact.box.bounded else (-1.0, 1.0)
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = artefact.polynomials[0].plot(box, figure.subplots())
-    axes.set_title(f"output {artefact.outputs[0]}: {len(artefact.polynomials[0])} monomials")
-    stream = io.BytesIO()
-    figure.savefig(stream, format=form, dpi=150)
-    return stream.getvalue()
-
-
-def _line(agreement: Agreement | str) -> str:
-    return f"agreement unknown: {agreement}" if isinstance(agreement, str) else agreement.line
-
-
 def _report(
     loaded: LoadedModel,
-    lowerings: list[PolynomialLowering],
-    domain: Box | None,
+    compiled: list[CompiledOutput],
+    where: Box | None,
     agreement: Agreement | str,
     target: Path | None,
 ) -> dict[str, Any]:
-    from tropixc.lowerings import to_text
-
-    checked: dict[str, Any] = {"status": "unknown", "reason": agreement}
-    if not isinstance(agreement, str):
-        checked = {
-            "status": "holds" if agreement.holds else "violated",
-            "points": agreement.points,
-            "left_out": agreement.left_out,
-            "gap": agreement.gap.tolist(),
-            "delta": agreement.bound.tolist(),
-            "rounding": agreement.rounding.tolist(),
-        }
-    ends = None if domain is None else [[str(v) for v in domain.lower], [str(v) for v in domain.upper]]
+    ends = None if where is None else [[str(v) for v in where.lower], [str(v) for v in where.upper]]
     return {
         "model": str(loaded.path),
         "sha256": loaded.sha256,
         "notes": list(loaded.notes),
         "file": None if target is None else str(target),
         "box": ends,
-        "polynomials": [
-            {
-                "output": lowering.output,
-                "monomials": len(lowering.polynomial),
-                "formed": lowering.expanded,
-                "lipschitz_l2": lowering.polynomial.lipschitz(2),
-                "text": to_text(lowering.polynomial),
-            }
-            for lowering in lowerings
-        ],
-        "agreement": checked,
+        "functions": [one.report() for one in compiled],
+        "agreement": agreement_report(agreement),
     }
 
 
 def _print(
-    lowerings: list[PolynomialLowering], agreement: Agreement | str, target: Path | None, notes: Sequence[str]
+    compiled: list[CompiledOutput], agreement: Agreement | str, target: Path | None, notes: Sequence[str]
 ) -> None:
-    from rich.table import Table
+    out = console()
+    out.print(table(compiled))
+    if target is not None:
+        out.print(f"\nwritten to {target}", markup=False)
+    else:
+        _print_text(compiled)
+    for note in notes:
+        out.print(f"\nnote: {note}", markup=False, soft_wrap=True)
+    out.print(f"\n{agreement_line(agreement)}", markup=False, soft_wrap=True)
 
+
+def _print_text(compiled: list[CompiledOutput]) -> None:
     from tropixc.lowerings import to_text
 
     out = console()
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("output", "variables", "monomials", "formed", "Lipschitz (l2)"):
-        table.add_column(heading, justify="right")
-    for lowering in lowerings:
-        polynomial = lowering.polynomial
-        size = f"{polynomial.lipschitz(2):.6g}"
-        counts = (lowering.output, polynomial.dimension, len(polynomial), lowering.expanded)
-        table.add_row(*map(str, counts), size)
-    out.print(table)
-    text = "\n".join(f"f{lowering.output} = {to_text(lowering.polynomial)}" for lowering in lowerings)
-    if target is not None:
-        out.print(f"\nwritten to {target}", markup=False)
-    elif len(text) <= SHOWN_CHARACTERS:
+    text = "\n".join(f"f{one.lowering.output} = {to_text(one.function)}" for one in compiled)
+    if len(text) <= SHOWN_CHARACTERS:
         out.print(f"\n{text}", markup=False, soft_wrap=True)
     else:
         out.print(f"\n{text[: SHOWN_CHARACTERS // 4]} …", markup=False, soft_wrap=True)
         out.print(f"({len(text)} characters in all: --format text prints them, -o FILE.json saves them)", markup=False)
-    for note in notes:
-        out.print(f"\nnote: {note}", markup=False, soft_wrap=True)
-    out.print(f"\n{_line(agreement)}", markup=False, soft_wrap=True)

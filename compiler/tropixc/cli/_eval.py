@@ -1,4 +1,4 @@
-"""``tropix eval``: values of compiled polynomials."""
+"""``tropix eval``: values of compiled polynomials and rational functions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tropix.errors import InvalidInput
+from tropixc.cli._compiled import count
 from tropixc.cli._shared import JsonOption, console, parse_points, read_points
 
 SHOWN_ROWS = 50
@@ -20,9 +21,10 @@ def eval_command(
     data: Annotated[Path | None, typer.Option(help="Points as rows of a .npy or comma-separated text file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate compiled polynomials: value and active monomial of each output at each point."""
+    """Evaluate compiled functions: value and active monomials of each output at each point."""
     import numpy as np
 
+    from tropix.polynomials import TropicalRational
     from tropixc.lowerings import read_artefact
 
     artefact = read_artefact(file)
@@ -35,15 +37,16 @@ def eval_command(
             f"point {outside[0]} lies outside the box on which {file} was compiled: "
             "evaluate inside it, or compile without --box"
         )
-    values = np.column_stack([polynomial(points) for polynomial in artefact.polynomials])
-    active = np.column_stack([polynomial.active(points) for polynomial in artefact.polynomials])
+    values = np.column_stack([function(points) for function in artefact.functions])
+    pieces = [function.active(points).tolist() for function in artefact.functions]
+    active = [list(row) for row in zip(*pieces, strict=True)]
     if as_json:
         typer.echo(
             json.dumps(
                 {
                     "outputs": list(artefact.outputs),
                     "values": [[v if v > -np.inf else "-inf" for v in row] for row in values.tolist()],
-                    "active": active.tolist(),
+                    "active": active,
                 },
                 allow_nan=False,
             )
@@ -53,10 +56,11 @@ def eval_command(
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("point", justify="right")
-    for output in artefact.outputs:
-        table.add_column(f"f{output} (monomial)", justify="right")
+    for output, function in zip(artefact.outputs, artefact.functions, strict=True):
+        named = "monomials" if isinstance(function, TropicalRational) else "monomial"
+        table.add_column(f"f{output} ({named})", justify="right")
     for i in range(min(len(points), SHOWN_ROWS)):
-        table.add_row(str(i), *(f"{v:.10g} ({j})" for v, j in zip(values[i], active[i], strict=True)))
+        table.add_row(str(i), *(f"{v:.10g} ({count(j)})" for v, j in zip(values[i], active[i], strict=True)))
     out = console()
     out.print(table)
     if len(points) > SHOWN_ROWS:

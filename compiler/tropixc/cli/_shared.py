@@ -55,7 +55,7 @@ def read_points(path: Path, dimension: int) -> FloatArray:
     return check_points(points[None, :] if points.ndim == 1 else points, dimension, str(path))
 
 
-def parse_points(text: str, dimension: int) -> FloatArray:
+def parse_points(text: str, dimension: int, option: str = "--at") -> FloatArray:
     """Points such as ``"1,2"`` or ``"1,2;3,4"``."""
     import numpy as np
 
@@ -63,8 +63,8 @@ def parse_points(text: str, dimension: int) -> FloatArray:
         rows = [[float(number) for number in part.split(",")] for part in text.split(";")]
         points = np.array(rows, dtype=np.float64)
     except ValueError:
-        raise InvalidInput(f"points {text!r}: expected numbers such as '1,2' or '1,2;3,4'") from None
-    return check_points(points, dimension, "--at")
+        raise InvalidInput(f"{option} {text[:80]!r}: expected numbers such as '1,2' or '1,2;3,4'") from None
+    return check_points(points, dimension, option)
 
 
 def check_points(points: FloatArray, dimension: int, where: str) -> FloatArray:

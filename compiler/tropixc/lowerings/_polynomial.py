@@ -98,7 +98,7 @@ def _require_convex(circuit: Circuit, output: int) -> None:
         raise Unsupported(
             f"output {output} of node {name!r} is a difference of convex functions, because negative weights follow a "
             "maximum or log-sum-exp: its limit is a tropical rational function, not a polynomial. Compile to 'rational'"
-            " in Python; polynomials need nonnegative weights behind the first nonlinearity (input-convex networks)."
+            " (--to rational); polynomials need nonnegative weights behind the first nonlinearity (input-convex nets)."
         )
     culprit = next(i for i, node in enumerate(circuit.nodes) if isinstance(node, Gibbs | Product | Pointwise))
     node = circuit.nodes[culprit]

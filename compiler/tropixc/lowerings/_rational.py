@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,13 +18,19 @@ from tropix.polynomials import TropicalPolynomial, TropicalRational, prune_produ
 from tropixc.lowerings._affine_rows import AffineRows
 from tropixc.lowerings._polynomial import MAX_PRODUCT, Progress
 
+OutputProgress = Callable[[int, int], None]
+"""Called with the output at work and the number of monomials formed so far."""
+
+ADVICE = "compile on a smaller box (--box, or --around with --radius), one output (--output), or an earlier layer"
+
 
 @dataclass(frozen=True, eq=False)
 class RationalLowering:
     """One output of a circuit's tropical limit as a rational function on ``box`` (ℝ^d if None).
 
-    ``expanded`` counts the monomials formed on the way, ``atoms`` the distinct convex functions that the output is a
-    combination of, and ``cancelled`` those of them that earlier layers used and that dropped out of it.
+    ``expanded`` counts the monomials formed on the way; what several outputs share counts once, for the first of them.
+    ``atoms`` counts the distinct convex functions that the output is a combination of, and ``cancelled`` those that
+    were formed on the way and are no part of it, nor of its atoms: they cancelled, or were dominated.
     """
 
     circuit: Circuit
@@ -34,6 +40,12 @@ class RationalLowering:
     expanded: int
     atoms: int
     cancelled: int
+
+    @property
+    def polynomial(self) -> TropicalPolynomial | None:
+        """The function as a polynomial where nothing is subtracted, so that it is convex; else None."""
+        simple = self.function.denominator == TropicalPolynomial.constant(0, self.function.dimension)
+        return self.function.numerator if simple else None
 
 
 def lower_to_rational(
@@ -53,8 +65,30 @@ def lower_to_rational(
     Raises `Unsupported` for Gibbs, product and pointwise nodes, and if the expansion grows too large or takes longer
     than ``time_limit`` seconds; the text says how far it got.
     """
-    if not 0 <= output < circuit.output_size:
-        raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
+
+    def formed(output: int, count: int) -> None:
+        if progress is not None:
+            progress(count)
+
+    return lower_all_to_rational(circuit, [output], box, progress=formed, time_limit=time_limit)[0]
+
+
+def lower_all_to_rational(
+    circuit: Circuit,
+    outputs: Sequence[int],
+    box: BoxLike | None = None,
+    *,
+    progress: OutputProgress | None = None,
+    time_limit: float | None = None,
+) -> list[RationalLowering]:
+    """Several outputs as by `lower_to_rational`, with one expansion: atoms and nodes that they share are computed once.
+
+    ``progress(output, formed)`` is called with the number of monomials formed so far for all outputs; what it raises
+    ends the work. ``time_limit`` is in seconds for each output.
+    """
+    for output in outputs:
+        if not 0 <= output < circuit.output_size:
+            raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
     for node, name in zip(circuit.nodes, circuit.names, strict=True):
         if isinstance(node, Gibbs | Product | Pointwise):
             raise Unsupported(
@@ -63,41 +97,48 @@ def lower_to_rational(
             )
     domain = None if box is None else Box.of(box, circuit.input_size)
     expansion = _Expansion(circuit, domain, progress, time_limit)
-    total = expansion.component(circuit.output, output)
-    function = expansion.function(total)
-    return RationalLowering(
-        circuit,
-        output,
-        domain,
-        function,
-        expansion.formed,
-        len(total.weights),
-        len(expansion.atoms) - len(total.weights),
-    )
+    return [expansion.lower(output) for output in outputs]
 
 
 @dataclass(frozen=True, eq=False)
 class _Combination:
-    """An affine function (a row (1, d+1)) plus Σ weights[k]·atom_k."""
+    """An affine function (a row (1, d+1)) plus Σ weights[k]·atom_k, with the atoms ``used`` on the way to it."""
 
     linear: Rationals
     weights: dict[int, Fraction]
+    used: frozenset[int] = frozenset()
 
 
 class _Expansion:
     """Components of nodes as combinations of atoms, computed once each."""
 
-    def __init__(self, circuit: Circuit, box: Box | None, progress: Progress | None, time_limit: float | None) -> None:
+    def __init__(
+        self, circuit: Circuit, box: Box | None, progress: OutputProgress | None, time_limit: float | None
+    ) -> None:
         self.circuit = circuit
         self.box = box
         self.formed = 0
+        self.output = 0
+        self.done: list[int] = []
         self.progress = progress
         self.time_limit = time_limit
         self.started = time.monotonic()
         self.atoms: list[TropicalPolynomial] = []
+        self.parts: list[set[int]] = []
         self._known: dict[tuple[object, ...], int] = {}
         self._components: dict[tuple[int, int], _Combination] = {}
         self._rows = AffineRows(circuit)
+
+    def lower(self, output: int) -> RationalLowering:
+        """One output; the clock starts anew, and what was computed for others is used."""
+        self.output, self.started = output, time.monotonic()
+        before = self.formed
+        total = self.component(self.circuit.output, output)
+        function = self.function(total)
+        self.done.append(output)
+        cancelled = total.used.difference(total.weights, *(self.parts[k] for k in total.weights))
+        formed = self.formed - before
+        return RationalLowering(self.circuit, output, self.box, function, formed, len(total.weights), len(cancelled))
 
     def component(self, position: int, index: int) -> _Combination:
         """The combination of v[index]."""
@@ -113,7 +154,7 @@ class _Expansion:
         down = {k: -weight for k, weight in combination.weights.items() if weight < 0}
         numerator = self._product(combination.linear, up)
         denominator = self._product(Rationals.of(np.zeros((1, width + 1))), down)
-        return TropicalRational(numerator.prune(self.box), denominator.prune(self.box))
+        return TropicalRational(self._prune(numerator), self._prune(denominator))
 
     def _compute(self, position: int, index: int) -> _Combination:
         rows = self._rows.of(position)
@@ -130,19 +171,22 @@ class _Expansion:
         width = self.circuit.input_size
         linear = Rationals.of(np.append(np.zeros(width), node.bias[index]))[None, :]
         weights: dict[int, Fraction] = {}
+        used: set[int] = set()
         for term in node.terms:
             row = sp.csr_array(term.matrix[[index]])
             for j, value in zip(row.indices.tolist(), row.data.tolist(), strict=True):
                 inner = self.component(term.source, j)
                 factor = Fraction(value)
+                used |= inner.used
                 linear = linear + inner.linear * Rationals.of(np.array([factor], dtype=object))
                 for k, weight in inner.weights.items():
                     weights[k] = weights.get(k, Fraction(0)) + factor * weight
-        return _Combination(linear, {k: weight for k, weight in weights.items() if weight})
+        return _Combination(linear, {k: weight for k, weight in weights.items() if weight}, frozenset(used))
 
     def _join(self, parts: Sequence[_Combination]) -> _Combination:
         """The maximum of combinations: what all of them share, plus one atom."""
         names = sorted({k for part in parts for k in part.weights})
+        used = frozenset[int]().union(*(part.used for part in parts))
         common = {k: min(part.weights.get(k, Fraction(0)) for part in parts) for k in names}
         pieces = []
         for part in parts:
@@ -152,10 +196,13 @@ class _Expansion:
         joined = self._prune(TropicalPolynomial.from_rationals(Rationals.concatenate([p.exact for p in pieces])))
         weights = {k: weight for k, weight in common.items() if weight}
         if len(joined) == 1:
-            return _Combination(joined.exact, weights)
+            return _Combination(joined.exact, weights, used)
         atom, scale, shift = self._atom(joined)
+        for k in names:
+            if any(part.weights.get(k, Fraction(0)) != common[k] for part in parts):
+                self.parts[atom] |= {k} | self.parts[k]
         weights[atom] = weights.get(atom, Fraction(0)) + scale
-        return _Combination(shift, {k: weight for k, weight in weights.items() if weight})
+        return _Combination(shift, {k: weight for k, weight in weights.items() if weight}, used | {atom})
 
     def _atom(self, polynomial: TropicalPolynomial) -> tuple[int, Fraction, Rationals]:
         """The number of an atom F, a factor s > 0 and an affine function ℓ with polynomial = s·F + ℓ."""
@@ -166,6 +213,7 @@ class _Expansion:
         key = tuple(tuple(value / scale for value in row) for row in moved)
         if key not in self._known:
             self._known[key] = len(self.atoms)
+            self.parts.append(set())
             self.atoms.append(TropicalPolynomial.from_rationals(Rationals.of(np.array(key, dtype=object))))
         return self._known[key], scale, Rationals.of(np.array([first], dtype=object))
 
@@ -176,8 +224,8 @@ class _Expansion:
             size = len(total) * len(self.atoms[k])
             if size > MAX_PRODUCT:
                 raise Unsupported(
-                    f"the expansion needs a product of {len(total)} and {len(self.atoms[k])} monomials, more than "
-                    f"{MAX_PRODUCT}: compile on a smaller box, one output, or an earlier layer"
+                    f"output {self.output}: the expansion needs a product of {len(total)} and {len(self.atoms[k])} "
+                    f"monomials, more than {MAX_PRODUCT}{self._so_far}: {ADVICE}"
                 )
             self._count(size)
             atom = self.atoms[k].scale(weights[k])
@@ -191,14 +239,19 @@ class _Expansion:
         self.formed += formed
         self._watch()
         if self.progress is not None:
-            self.progress(self.formed)
+            self.progress(self.output, self.formed)
 
     def _watch(self, done: int = 0, total: int = 0) -> None:
         if self.time_limit is not None and time.monotonic() - self.started > self.time_limit:
             raise Unsupported(
-                f"the expansion reached its time limit of {self.time_limit:g} s after forming {self.formed} monomials "
-                f"and {len(self.atoms)} convex parts: compile on a smaller box, one output, or an earlier layer"
+                f"output {self.output}: the expansion reached its time limit of {self.time_limit:g} s after forming "
+                f"{self.formed} monomials and {len(self.atoms)} convex parts"
+                f"{self._so_far}: {ADVICE}, or allow more time (--time-limit)"
             )
+
+    @property
+    def _so_far(self) -> str:
+        return f" (done: outputs {', '.join(map(str, self.done))})" if self.done else ""
 
     def _prune(self, polynomial: TropicalPolynomial) -> TropicalPolynomial:
         return polynomial.prune(self.box, progress=self._watch)
