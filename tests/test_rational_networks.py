@@ -13,7 +13,9 @@ from onnx_models import model, save
 
 import tropixc
 from tropix import Circuit, TropicalPolynomial, TropicalRational, equivalent
+from tropix.circuits import Affine, LogSumExp
 from tropix.exact import Rationals
+from tropixc.lowerings import lower_to_rational
 
 Kind = Any
 
@@ -159,3 +161,38 @@ def test_order_statistics() -> None:
     total = x[0] * x[1] * x[2]
     largest, smallest = x[0] + x[1] + x[2], (x[0] ** -1 + x[1] ** -1 + x[2] ** -1) ** -1
     assert equivalent(median, total / largest / smallest)
+
+
+@pytest.mark.parametrize("box", [None, (-0.5, 0.5)])
+def test_the_way_back_to_the_neurons(box: tuple[float, float] | None) -> None:
+    circuit = dense(1, 2, ["relu", ("max", 2)], 4)
+    lowering = lower_to_rational(circuit, 0, box)
+    pieces = lowering.pieces
+    assert pieces.verify()
+    assert len(lowering.activations) == len(pieces.pairs)
+    for (i, j), at, pattern in zip(
+        pieces.pairs.tolist(), pieces.witnesses.fractions(), lowering.activations, strict=True
+    ):
+        # the network with its winners held fixed is affine: the difference of the two monomials
+        expected = lowering.function.numerator.exact[i].fractions() - lowering.function.denominator.exact[j].fractions()
+        assert (affine_piece(circuit, pattern) == expected).all()
+        assert all(len(winners) for winners in pattern.values())
+        assert len(at) == 2
+
+
+def affine_piece(circuit: Circuit, pattern: dict[str, np.ndarray]) -> np.ndarray:
+    """Output 0 as a row of Fractions, every maximum replaced by the entry that the pattern names."""
+    rows: list[np.ndarray] = []
+    for node, name in zip(circuit.nodes, circuit.names, strict=True):
+        if isinstance(node, Affine):
+            total = np.zeros((node.size, circuit.input_size + 1), dtype=object)
+            total[:, -1] = [Fraction(value) for value in node.bias.tolist()]
+            for term in node.terms:
+                matrix = term.matrix if isinstance(term.matrix, np.ndarray) else term.matrix.toarray()
+                total = total + np.vectorize(Fraction, otypes=[object])(matrix) @ rows[term.source]
+            rows.append(total)
+        elif isinstance(node, LogSumExp):
+            rows.append(rows[node.source][node.segments[:-1] + pattern[name]])
+        else:
+            rows.append(np.vectorize(Fraction, otypes=[object])(np.eye(node.size, node.size + 1)))
+    return np.asarray(rows[circuit.output][0])
