@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tropix import kernels
-from tropix.kernels._log_sum_exp import _exp_nonpositive
+from tropix.kernels._exponential import _exp_nonpositive
 
 SHAPES = [(1, 1, 1), (5, 3, 4), (300, 1, 7), (129, 16, 33), (64, 5, 32), (65, 2, 65), (0, 3, 4), (700, 9, 100)]
 

@@ -15,8 +15,10 @@ from tropix.errors import Unsupported as Unsupported
 
 if TYPE_CHECKING:
     from tropix.boxes import Box as Box
+    from tropix.boxes import Polyhedron as Polyhedron
     from tropix.circuits import Circuit as Circuit
     from tropix.polynomials import LogSumExp as LogSumExp
+    from tropix.polynomials import TropicalMap as TropicalMap
     from tropix.polynomials import TropicalPolynomial as TropicalPolynomial
     from tropix.polynomials import TropicalRational as TropicalRational
     from tropix.polynomials import equivalent as equivalent
@@ -27,11 +29,13 @@ _HOMES = {
     "Box": "tropix.boxes",
     "Circuit": "tropix.circuits",
     "LogSumExp": "tropix.polynomials",
+    "Polyhedron": "tropix.boxes",
+    "TropicalMap": "tropix.polynomials",
     "TropicalPolynomial": "tropix.polynomials",
     "TropicalRational": "tropix.polynomials",
     "equivalent": "tropix.polynomials",
 }
-_ROOMS = {"boxes", "circuits", "exact", "kernels", "polynomials", "semirings"}
+_ROOMS = {"boxes", "circuits", "exact", "kernels", "linalg", "polynomials", "semirings"}
 
 
 def __getattr__(name: str) -> Any:

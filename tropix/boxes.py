@@ -1,4 +1,4 @@
-"""Boxes: products of closed intervals, the domains on which functions are pruned and bounded."""
+"""Boxes and polyhedra: the domains on which functions are pruned and bounded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import BoolArray, FloatArray, frozen
+from tropix.arrays import BoolArray, FloatArray, frozen, real_array
 from tropix.errors import InvalidInput
 
 
@@ -99,6 +99,81 @@ class Box:
         upper = np.where(np.isfinite(self.upper), self.upper, lower + 2)
         share = rng.uniform(size=(count, self.dimension))
         return np.asarray(np.clip(lower * (1 - share) + upper * share, lower, upper))
+
+
+@dataclass(frozen=True, eq=False)
+class Polyhedron(Box):
+    """The points of a box with weights·x ≤ bounds; weights (H, d), bounds (H,). Its interior must not be empty.
+
+    Wherever a box is taken a polyhedron may stand. Pruning, compilation and equivalence use its halfspaces; bounds of
+    circuits use the box around it alone, which is sound. `contains` decides in float64.
+
+    >>> triangle = Polyhedron.where([[1, 1]], [1], (0, 1))
+    >>> triangle.contains([[0.2, 0.3], [0.8, 0.7]])
+    array([ True, False])
+    """
+
+    weights: FloatArray
+    bounds: FloatArray
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights, bounds = real_array(self.weights, "weights", 2), real_array(self.bounds, "bounds", 1)
+        if weights.shape != (len(bounds), self.dimension):
+            raise InvalidInput(
+                f"weights {weights.shape} and bounds {bounds.shape} of halfspaces: expected (H, {self.dimension}), (H,)"
+            )
+        for name, array in (("weights", weights), ("bounds", bounds)):
+            frozen(array)
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def where(cls, weights: npt.ArrayLike, bounds: npt.ArrayLike, box: BoxLike | None = None) -> Polyhedron:
+        """The points with weights·x ≤ bounds, of ℝ^d or of a box."""
+        rows = real_array(weights, "weights", 2)
+        around = Box.of((-np.inf, np.inf) if box is None else box, rows.shape[1])
+        return cls(around.lower, around.upper, rows, real_array(bounds, "bounds", 1))
+
+    def contains(self, points: npt.ArrayLike) -> BoolArray:
+        """For each row of points (n, d), whether it satisfies all inequalities, evaluated in float64."""
+        array = np.asarray(points, dtype=np.float64)
+        return np.asarray(super().contains(array) & (array @ self.weights.T <= self.bounds).all(axis=-1))
+
+    def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Draw points by hit-and-run from a Chebyshev centre; unbounded directions are cut at length about 1."""
+        lower = np.where(np.isfinite(self.lower), self.lower, -1e6)
+        upper = np.where(np.isfinite(self.upper), self.upper, 1e6)
+        point = self._centre(lower, upper)
+        free = self.lower < self.upper
+        points = np.empty((count, self.dimension))
+        for i in range(count):
+            for _ in range(3):
+                step = rng.normal(size=self.dimension) * free
+                rates = np.concatenate([self.weights @ step, step, -step])
+                room = np.concatenate([self.bounds - self.weights @ point, upper - point, point - lower])
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    limits = np.maximum(room, 0.0) / rates
+                ahead = min(1.0, float(limits[rates > 0].min(initial=1.0)))
+                behind = max(-1.0, float(limits[rates < 0].max(initial=-1.0)))
+                moved = point + rng.uniform(behind, ahead) * step
+                point = moved if self.contains(moved) else point
+            points[i] = point
+        return points
+
+    def _centre(self, lower: FloatArray, upper: FloatArray) -> FloatArray:
+        from scipy.optimize import linprog
+
+        length = np.linalg.norm(self.weights, axis=1)
+        left = np.column_stack([self.weights, length])
+        answer = linprog(
+            np.append(np.zeros(self.dimension), -1.0),
+            A_ub=left,
+            b_ub=self.bounds,
+            bounds=[*zip(lower, upper, strict=True), (0, 1)],
+        )
+        if answer.status != 0:
+            raise InvalidInput("the polyhedron is empty: no point satisfies all inequalities")
+        return np.asarray(np.clip(answer.x[:-1], self.lower, self.upper))
 
 
 BoxLike: TypeAlias = Box | tuple[npt.ArrayLike, npt.ArrayLike]

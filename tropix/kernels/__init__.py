@@ -1,7 +1,11 @@
-"""Numba kernels over float64 arrays, each beside the NumPy twin that specifies it.
+"""Numba kernels over float64 arrays (most also over float32), each beside the NumPy twin that specifies it.
 
-Kernels check nothing: shapes, dtypes and finiteness are the callers' business. −∞ is an ordinary bias.
-They compile on first use and are cached on disk; rows are split over threads when the work is large.
+Kernels check nothing but what would take them outside their arrays: dtypes and finiteness are the callers' business. −∞
+is an ordinary number, NaN is none. They compile on first use and are cached on disk; work is split over threads when it
+is large, and the result does not depend on how.
+
+The fast ones are loops around tiles: `_simd` says what a tile is and how LLVM code is written, `_max_plus_tiles` and
+`_affine_tiles` have the tiles, `_panels` the order in which they read memory.
 """
 
 from tropix.kernels._alignment import aligned_empty as aligned_empty
@@ -9,12 +13,27 @@ from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
+from tropix.kernels._hessian_product import log_sum_exp_hessian_product as log_sum_exp_hessian_product
+from tropix.kernels._hessian_product import log_sum_exp_hessian_product_numpy as log_sum_exp_hessian_product_numpy
 from tropix.kernels._log_sum_exp import entropy as entropy
 from tropix.kernels._log_sum_exp import gibbs as gibbs
 from tropix.kernels._log_sum_exp import log_sum_exp as log_sum_exp
 from tropix.kernels._log_sum_exp import log_sum_exp_numpy as log_sum_exp_numpy
+from tropix.kernels._log_sum_exp_product import log_sum_exp_product as log_sum_exp_product
+from tropix.kernels._log_sum_exp_product import log_sum_exp_product_numpy as log_sum_exp_product_numpy
 from tropix.kernels._max_affine import max_affine as max_affine
 from tropix.kernels._max_affine import max_affine_numpy as max_affine_numpy
+from tropix.kernels._max_plus_closure import max_plus_closure as max_plus_closure
+from tropix.kernels._max_plus_closure import max_plus_closure_numpy as max_plus_closure_numpy
+from tropix.kernels._max_plus_closure import max_plus_star as max_plus_star
+from tropix.kernels._max_plus_product import max_plus_product as max_plus_product
+from tropix.kernels._max_plus_product import max_plus_product_argmax as max_plus_product_argmax
+from tropix.kernels._max_plus_product import max_plus_product_argmax_numpy as max_plus_product_argmax_numpy
+from tropix.kernels._max_plus_product import max_plus_product_numpy as max_plus_product_numpy
+from tropix.kernels._max_plus_sparse import max_plus_sparse_product as max_plus_sparse_product
+from tropix.kernels._max_plus_sparse import max_plus_sparse_product_numpy as max_plus_sparse_product_numpy
+from tropix.kernels._max_plus_vector import max_plus_vector as max_plus_vector
+from tropix.kernels._max_plus_vector import max_plus_vector_numpy as max_plus_vector_numpy
 from tropix.kernels._segments import segment_gibbs as segment_gibbs
 from tropix.kernels._segments import segment_gibbs_numpy as segment_gibbs_numpy
 from tropix.kernels._segments import segment_log_sum_exp as segment_log_sum_exp

@@ -20,7 +20,8 @@ from tropix.arrays import FloatArray, IntArray
 from tropix.kernels._threads import over_rows
 
 TOLERANCE = 1e-9
-"""Columns whose reduced cost exceeds this enter the basis; the rows are expected to be of size one."""
+NOISE = 1e-13
+"""Columns whose reduced cost exceeds TOLERANCE + NOISE·|x|₁ enter the basis; rows are expected to be of size one."""
 
 
 def cell_programs(
@@ -83,7 +84,9 @@ def _solve(table, offsets, bases, skipped, bounds, gaps, points, columns):  # ty
         first = offsets[first_group]
         if first == without[first_group]:
             first += 1
-        inverse[:] = 0.0
+        for i in range(size):  # loops, not slices: those compile to a second of code for error messages
+            for j in range(size):
+                inverse[i, j] = 0.0
         inverse[0, dimension] = 1.0
         basis[0] = first
         costs[0] = table[dimension, first] - chosen[first_group, dimension]
@@ -105,13 +108,15 @@ def _solve(table, offsets, bases, skipped, bounds, gaps, points, columns):  # ty
             for i in range(dimension):
                 x[i] = -multipliers[i]
             # Pricing: every row at x, against the chosen row of its function.
-            values[:] = table[dimension]
+            for k in range(count):
+                values[k] = table[dimension, k]
             for i in range(dimension):
                 factor = x[i]
-                row = table[i]
                 for k in range(count):
-                    values[k] += factor * row[k]
+                    values[k] += factor * table[i, k]
             best, entering = TOLERANCE, -1
+            for i in range(dimension):
+                best += NOISE * abs(x[i])
             for g in range(groups):
                 reference = chosen[g, dimension] + level
                 for i in range(dimension):
@@ -130,7 +135,8 @@ def _solve(table, offsets, bases, skipped, bounds, gaps, points, columns):  # ty
             if entering < 0:
                 gaps[q] = level
                 break
-            column[:] = 0.0
+            for i in range(size):
+                column[i] = 0.0
             if entering < count:
                 group = 0
                 while entering >= offsets[group + 1]:

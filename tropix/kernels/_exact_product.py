@@ -28,11 +28,15 @@ def exact_product(left: sp.csr_array, right: sp.csr_array) -> tuple[sp.csr_array
         (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data, last_bits(matrix.data))
         for matrix in (left, right)
     ]
-    lengths = _row_lengths(*parts[0][:2], *parts[1][:2], right.shape[1])
+    # The scratch arrays are made here: compiled code that makes them takes half a second longer to compile.
+    lengths, seen = np.zeros(left.shape[0], dtype=np.int64), np.full(right.shape[1], -1, dtype=np.int64)
+    _row_lengths(*parts[0][:2], *parts[1][:2], seen, lengths)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     indices, data = np.empty(indptr[-1], dtype=np.int64), np.empty(indptr[-1])
     exact = np.ones(left.shape[0], dtype=np.bool_)
-    _multiply(*parts[0], *parts[1], right.shape[1], indptr, indices, data, exact)
+    seen[:] = -1
+    scratch = seen, np.zeros(right.shape[1]), np.zeros(right.shape[1], dtype=np.int64)
+    _multiply(*parts[0], *parts[1], *scratch, indptr, indices, data, exact)
     product = sp.csr_array((data, indices, indptr), shape=(left.shape[0], right.shape[1]))
     product.eliminate_zeros()
     product.sort_indices()
@@ -66,25 +70,19 @@ def last_bits(values: FloatArray) -> IntArray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _row_lengths(a_ptr, a_idx, b_ptr, b_idx, columns):  # type: ignore[no-untyped-def]
-    lengths = np.zeros(len(a_ptr) - 1, dtype=np.int64)
-    seen = np.full(columns, -1, dtype=np.int64)
+def _row_lengths(a_ptr, a_idx, b_ptr, b_idx, seen, lengths):  # type: ignore[no-untyped-def]
     for i in range(len(a_ptr) - 1):
         for p in range(a_ptr[i], a_ptr[i + 1]):
             for q in range(b_ptr[a_idx[p]], b_ptr[a_idx[p] + 1]):
                 if seen[b_idx[q]] != i:
                     seen[b_idx[q]] = i
                     lengths[i] += 1
-    return lengths
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _multiply(  # type: ignore[no-untyped-def]
-    a_ptr, a_idx, a_data, a_unit, b_ptr, b_idx, b_data, b_unit, columns, ptr, idx, data, exact
+    a_ptr, a_idx, a_data, a_unit, b_ptr, b_idx, b_data, b_unit, place, size, unit, ptr, idx, data, exact
 ):
-    place = np.full(columns, -1, dtype=np.int64)
-    size = np.zeros(columns)
-    unit = np.zeros(columns, dtype=np.int64)
     for i in range(len(a_ptr) - 1):
         end = ptr[i]
         for p in range(a_ptr[i], a_ptr[i + 1]):

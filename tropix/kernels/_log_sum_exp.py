@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from tropix.arrays import FloatArray
-from tropix.kernels._max_affine import _affine_tile, _load_tile
+from tropix.kernels._affine_tiles import PAIR, affine_tile, tile_exponentials, weighted_pair, weighted_tile
+from tropix.kernels._operands import Real, common_type, readable
+from tropix.kernels._panels import CHUNK, group_size, load_points, pack_coordinates, pack_pieces, store_rows
+from tropix.kernels._simd import ROWS, TILE_BYTES
 from tropix.kernels._threads import over_rows
-
-TILE = 64
-"""Points handled together."""
-CHUNK = 32
-"""Pieces whose logits are held at once: TILE·CHUNK float64 fit in the first-level cache."""
-
-# exp(t) for t ≤ 0: Cody–Waite reduction t = k ln 2 + r and the Taylor polynomial of degree 13 on |r| ≤ ½ ln 2.
-_ROUND = 1.5 * 2.0**52
-_ROUND_BITS = int(np.float64(_ROUND).view(np.int64))
-_LOG2E = 1.4426950408889634
-_LN2_HIGH = 0.693147180369123816490
-_LN2_LOW = 1.90821492927058770002e-10
-_SMALLEST = -708.0
 
 
 def log_sum_exp(
-    points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float, *, gradient: bool = False
-) -> tuple[FloatArray, FloatArray | None]:
+    points: npt.NDArray[Real],
+    weights: npt.NDArray[Real],
+    bias: npt.NDArray[Real],
+    eps: float,
+    *,
+    gradient: bool = False,
+) -> tuple[npt.NDArray[Real], npt.NDArray[Real] | None]:
     """Value and, on request, gradient of f_ε(x) = ε log Σ_j exp((w_j·x + b_j)/ε) at each row of ``points``.
 
     points (n, d) finite, weights (N, d) finite, bias (N,) with −∞ allowed, eps > 0 (normal float64)
     → values (n,), gradient Wᵀπ (n, d) or None. Without a finite bias the value is −∞ and the gradient 0.
     Terms below e^{−708} of the largest are taken as 0 (absolute error < N·1e-307 in the sum, which is ≥ 1).
-    Needs O(d) extra memory; the n×N matrix of logits is never formed.
+    All float64, or all float32 in half the time (then terms below e^{−87} are 0, and eps is normal in float32).
+    Needs the weights twice more and O(d) extra memory: the n×N matrix of logits is never formed.
     """
-    points = np.ascontiguousarray(points)
+    kind = common_type(points, weights, bias)
+    points, weights = readable(points, kind), np.asarray(weights, dtype=kind)
     n, d = points.shape
-    values = np.empty(n)
-    gradients = np.zeros((n, d) if gradient else (0, d))
+    values: Any = np.empty(n, dtype=kind)
+    gradients: Any = np.empty((n if gradient else 0, d), dtype=kind)
+    pieces = pack_pieces(weights, bias)
+    coordinates = pack_coordinates(weights) if gradient else np.empty(0, dtype=kind)
+    group, inverse = group_size(weights), kind(1.0 / eps)
 
     def run(start: int, stop: int) -> None:
-        _log_sum_exp_rows(points, weights, bias, eps, start, stop, values, gradients, gradient)
+        _rows(points, pieces, coordinates, float(eps), inverse, start, stop, group, values, gradients)
 
-    over_rows(run, n, (points.size + 8 * n) * len(bias))
+    over_rows(run, n, (points.size * (1 + gradient) + 8 * n) * len(bias))
     return values, gradients if gradient else None
 
 
@@ -63,7 +66,16 @@ def gibbs(points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float)
 
     Without a finite bias every weight is 0.
     """
-    return _shifted_terms(points, weights, bias, eps)[0]
+    if eps == 0.0:
+        return _shifted_terms(points, weights, bias, eps)[0]
+    points, packed = readable(points, np.float64), pack_pieces(np.asarray(weights, dtype=np.float64), bias)
+    result = np.empty((len(points), len(bias)))
+
+    def run(start: int, stop: int) -> None:
+        _gibbs_rows(points, packed, 1.0 / eps, start, stop, result)
+
+    over_rows(run, len(points), (points.size + 8 * len(points)) * len(bias))
+    return result
 
 
 def entropy(points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float) -> FloatArray:
@@ -101,92 +113,65 @@ def _shifted_terms(
     return terms / total[:, None], shifted, total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _exp_nonpositive(t, count):  # type: ignore[no-untyped-def]
-    """t[i] ← exp(t[i]) for t[i] ≤ 0 or −∞; vectorises, relative error below 4e-16."""
-    scale = np.empty(count)
-    bits = scale.view(np.int64)
-    for i in range(count):
-        scale[i] = max(t[i], _SMALLEST) * _LOG2E + _ROUND
-    for i in range(count):
-        alive = t[i] >= _SMALLEST
-        clamped = t[i] if alive else _SMALLEST
-        k = scale[i] - _ROUND
-        r = (clamped - k * _LN2_HIGH) - k * _LN2_LOW
-        q = 1.0 / 6227020800.0
-        q = q * r + 1.0 / 479001600.0
-        q = q * r + 1.0 / 39916800.0
-        q = q * r + 1.0 / 3628800.0
-        q = q * r + 1.0 / 362880.0
-        q = q * r + 1.0 / 40320.0
-        q = q * r + 1.0 / 5040.0
-        q = q * r + 1.0 / 720.0
-        q = q * r + 1.0 / 120.0
-        q = q * r + 1.0 / 24.0
-        q = q * r + 1.0 / 6.0
-        q = q * r + 0.5
-        q = q * r + 1.0
-        q = q * r + 1.0
-        t[i] = q if alive else 0.0
-    for i in range(count):
-        bits[i] = (bits[i] - _ROUND_BITS + 1023) << 52
-    for i in range(count):
-        t[i] *= scale[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _log_sum_exp_rows(points, weights, bias, eps, start, stop, values, gradients, gradient):  # type: ignore[no-untyped-def]
-    n_pieces, d = weights.shape
-    inverse = 1.0 / eps
-    xt = np.empty((d, TILE))
-    slopes = np.empty((d if gradient else 0, TILE))
-    logits = np.empty((CHUNK, TILE))
-    flat = logits.reshape(CHUNK * TILE)
-    rescale = np.empty(TILE)
-    top = np.empty(TILE)
-    total = np.empty(TILE)
-    for tile in range(start, stop, TILE):
-        count = min(TILE, stop - tile)
-        _load_tile(points, tile, count, xt)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rows(points, pieces, coordinates, eps, inverse, start, stop, group, values, gradients):  # type: ignore[no-untyped-def]
+    tile = TILE_BYTES // points.itemsize
+    d = points.shape[1]
+    count = pieces.size // (d + 1)
+    gradient = gradients.shape[0] > 0
+    full = d // ROWS * ROWS
+    wide = (full + (d - full + PAIR - 1) // PAIR * PAIR) if gradient else 0
+    x = np.empty(group * (d + 1) * tile, dtype=points.dtype)
+    z = np.empty(group * CHUNK * tile, dtype=points.dtype)
+    sums = np.empty(group * wide * tile, dtype=points.dtype)
+    top, total = np.empty(group * tile, dtype=points.dtype), np.empty(group * tile, dtype=points.dtype)
+    scale, share = np.empty(group * tile, dtype=points.dtype), np.empty(tile, dtype=points.dtype)
+    for first in range(start, stop, group * tile):
+        tiles = (min(group * tile, stop - first) + tile - 1) // tile
+        for t in range(tiles):
+            load_points(points, first + t * tile, stop, 1.0, x, t * (d + 1) * tile)
         top[:] = -np.inf
         total[:] = 0.0
-        slopes[:] = 0.0
-        for first in range(0, n_pieces, CHUNK):
-            height = min(CHUNK, n_pieces - first)
-            for p in range(TILE):
-                rescale[p] = top[p]
-            for j in range(height):
-                row = logits[j]
-                _affine_tile(xt, weights, bias, first + j, row)
-                for p in range(TILE):
-                    top[p] = row[p] if row[p] > top[p] else top[p]
-            for p in range(TILE):
-                # −∞ − −∞: no finite piece yet, and nothing to rescale
-                rescale[p] = (rescale[p] - top[p]) * inverse if top[p] > -np.inf else 0.0
-            _exp_nonpositive(rescale, TILE)
-            for p in range(TILE):
-                total[p] *= rescale[p]
-            for k in range(slopes.shape[0]):
-                for p in range(TILE):
-                    slopes[k, p] *= rescale[p]
-            for j in range(height):
-                row = logits[j]
-                for p in range(TILE):
-                    row[p] = (row[p] - top[p]) * inverse if top[p] > -np.inf else -np.inf
-            _exp_nonpositive(flat, height * TILE)
-            for j in range(height):
-                row = logits[j]
-                for p in range(TILE):
-                    total[p] += row[p]
-                if gradient:
-                    for k in range(d):
-                        w = weights[first + j, k]
-                        for p in range(TILE):
-                            slopes[k, p] += w * row[p]
-        for p in range(count):
-            values[tile + p] = top[p] + eps * np.log(total[p]) if top[p] > -np.inf else -np.inf
-        if gradient:
-            for p in range(count):
-                share = 1.0 / total[p] if total[p] > 0.0 else 0.0
-                for k in range(d):
-                    gradients[tile + p, k] = slopes[k, p] * share
+        sums[:] = 0.0
+        for piece in range(0, count, CHUNK):
+            height = min(CHUNK, count - piece)
+            for j in range(0, height, ROWS):
+                for t in range(tiles):
+                    affine_tile(pieces, (piece + j) * (d + 1), x, t * (d + 1) * tile, d + 1, z, (t * CHUNK + j) * tile)
+            for t in range(tiles):
+                at = t * CHUNK * tile
+                tile_exponentials(z, at, height, inverse, top, total, scale, t * tile)
+                for k in range(0, min(full, wide), ROWS):
+                    w, to = k * count + piece * ROWS, (t * wide + k) * tile
+                    weighted_tile(coordinates, w, z, at, height, scale, t * tile, sums, to)
+                for k in range(full, wide, PAIR):
+                    w, to = k * count + piece * PAIR, (t * wide + k) * tile
+                    weighted_pair(coordinates, w, z, at, height, scale, t * tile, sums, to)
+        for t in range(tiles):
+            for lane in range(min(tile, stop - first - t * tile)):
+                values[first + t * tile + lane] = top[t * tile + lane] + eps * np.log(total[t * tile + lane])
+            if gradient:
+                for lane in range(tile):
+                    share[lane] = 1.0 / total[t * tile + lane] if total[t * tile + lane] > 0.0 else 0.0
+                store_rows(sums, t * wide * tile, share, first + t * tile, stop, gradients)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gibbs_rows(points, pieces, inverse, start, stop, out):  # type: ignore[no-untyped-def]
+    """Holds the logits of a tile of points for all pieces."""
+    tile = TILE_BYTES // points.itemsize
+    d = points.shape[1]
+    count = pieces.size // (d + 1)
+    x, z = np.empty((d + 1) * tile, dtype=points.dtype), np.empty(count * tile, dtype=points.dtype)
+    top, total = np.empty(tile, dtype=points.dtype), np.empty(tile, dtype=points.dtype)
+    scale = np.empty(tile, dtype=points.dtype)
+    for first in range(start, stop, tile):
+        load_points(points, first, stop, 1.0, x, 0)
+        top[:] = -np.inf
+        total[:] = 0.0
+        for j in range(0, count, ROWS):
+            affine_tile(pieces, j * (d + 1), x, 0, d + 1, z, j * tile)
+        tile_exponentials(z, 0, count, inverse, top, total, scale, 0)
+        for lane in range(tile):
+            total[lane] = 1.0 / total[lane] if total[lane] > 0.0 else 0.0
+        store_rows(z, 0, total, first, stop, out)

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.kernels._affine_tiles import affine_tile, tile_maxima
+from tropix.kernels._operands import Real, common_type, readable
+from tropix.kernels._panels import CHUNK, group_size, load_points, pack_pieces
+from tropix.kernels._simd import ROWS, TILE_BYTES
 from tropix.kernels._threads import over_rows
 
-TILE = 128
-"""Points handled together; they lie in the vector lanes."""
 
-
-def max_affine(points: FloatArray, weights: FloatArray, bias: FloatArray) -> tuple[FloatArray, IntArray]:
+def max_affine(
+    points: npt.NDArray[Real], weights: npt.NDArray[Real], bias: npt.NDArray[Real]
+) -> tuple[npt.NDArray[Real], IntArray]:
     """Value and argmax of x ↦ max_j (w_j·x + b_j) at each row of ``points``.
 
     points (n, d) finite, weights (N, d) finite, bias (N,) with −∞ allowed → values (n,), pieces (n,).
     Ties go to the lowest index. Without pieces, or with none but −∞, the value is −∞ and the piece −1.
-    Needs O(d) extra memory; the n×N matrix of pieces is never formed.
+    All float64, or all float32, which takes half the time. Needs the weights once more and O(d) extra memory: the n×N
+    matrix of pieces is never formed.
     """
-    points = np.ascontiguousarray(points)
-    values = np.empty(len(points))
+    kind = common_type(points, weights, bias)
+    points, weights = readable(points, kind), np.asarray(weights, dtype=kind)
+    values: Any = np.empty(len(points), dtype=kind)
     pieces = np.empty(len(points), dtype=np.int64)
+    packed = pack_pieces(weights, bias)
+    group = group_size(weights)
 
     def run(start: int, stop: int) -> None:
-        _max_affine_rows(points, weights, bias, start, stop, values, pieces)
+        index = np.empty(group * TILE_BYTES // points.itemsize, dtype=np.int32 if kind == np.float32 else np.int64)
+        _rows(points, packed, start, stop, group, values, pieces, index)
 
     over_rows(run, len(points), points.size * len(bias))
     return values, pieces
@@ -40,58 +51,28 @@ def max_affine_numpy(points: FloatArray, weights: FloatArray, bias: FloatArray) 
     return values, np.where(values == -np.inf, -1, pieces)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _affine_tile(xt, weights, bias, piece, row):  # type: ignore[no-untyped-def]
-    """row[p] = bias[piece] + Σ_k weights[piece, k] xt[k, p], four coordinates at a time."""
-    d, width = xt.shape
-    start = bias[piece]
-    for p in range(width):
-        row[p] = start
-    k = 0
-    while k + 4 <= d:
-        w0, w1 = weights[piece, k], weights[piece, k + 1]
-        w2, w3 = weights[piece, k + 2], weights[piece, k + 3]
-        for p in range(width):
-            row[p] += w0 * xt[k, p] + w1 * xt[k + 1, p] + (w2 * xt[k + 2, p] + w3 * xt[k + 3, p])
-        k += 4
-    while k < d:
-        w0 = weights[piece, k]
-        for p in range(width):
-            row[p] += w0 * xt[k, p]
-        k += 1
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
-def _load_tile(points, start, count, xt):  # type: ignore[no-untyped-def]
-    """Transpose ``count`` points into the lanes of ``xt``; unused lanes repeat zero."""
-    d, width = xt.shape
-    for p in range(count):
-        for k in range(d):
-            xt[k, p] = points[start + p, k]
-    for p in range(count, width):
-        for k in range(d):
-            xt[k, p] = 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _max_affine_rows(points, weights, bias, start, stop, values, pieces):  # type: ignore[no-untyped-def]
+def _rows(points, weights, start, stop, group, values, pieces, index):  # type: ignore[no-untyped-def]
+    """Weights as packed by `pack_pieces`; ``index`` is working memory of integers as wide as the numbers."""
+    tile = TILE_BYTES // points.itemsize
     d = points.shape[1]
-    xt = np.empty((d, TILE))
-    row = np.empty(TILE)
-    best = np.empty(TILE)
-    index = np.empty(TILE, dtype=np.int64)
-    for tile in range(start, stop, TILE):
-        count = min(TILE, stop - tile)
-        _load_tile(points, tile, count, xt)
-        for p in range(TILE):
-            best[p] = -np.inf
-            index[p] = -1
-        for j in range(bias.shape[0]):
-            _affine_tile(xt, weights, bias, j, row)
-            for p in range(TILE):
-                larger = row[p] > best[p]
-                best[p] = row[p] if larger else best[p]
-                index[p] = j if larger else index[p]
-        for p in range(count):
-            values[tile + p] = best[p]
-            pieces[tile + p] = index[p]
+    count = weights.size // (d + 1)
+    x = np.empty(group * (d + 1) * tile, dtype=points.dtype)
+    z = np.empty(group * CHUNK * tile, dtype=points.dtype)
+    top = np.empty(group * tile, dtype=points.dtype)
+    for first in range(start, stop, group * tile):
+        tiles = (min(group * tile, stop - first) + tile - 1) // tile
+        for t in range(tiles):
+            load_points(points, first + t * tile, stop, 1.0, x, t * (d + 1) * tile)
+        top[:] = -np.inf
+        index[:] = -1
+        for piece in range(0, count, CHUNK):
+            height = min(CHUNK, count - piece)
+            for j in range(0, height, ROWS):
+                for t in range(tiles):
+                    affine_tile(weights, (piece + j) * (d + 1), x, t * (d + 1) * tile, d + 1, z, (t * CHUNK + j) * tile)
+            for t in range(tiles):
+                tile_maxima(z, t * CHUNK * tile, height, piece, top, index, t * tile)
+        for lane in range(min(group * tile, stop - first)):
+            values[first + lane] = top[lane]
+            pieces[first + lane] = index[lane]

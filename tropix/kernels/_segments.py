@@ -9,7 +9,7 @@ from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.kernels._alignment import aligned_empty
-from tropix.kernels._log_sum_exp import _exp_nonpositive
+from tropix.kernels._exponential import _exp_nonpositive
 
 TILE = 64
 """Points whose exponentials are taken together."""

@@ -16,12 +16,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)  # a forked child has none of its parent's threads
 
 
-def over_rows(run: Callable[[int, int], None], rows: int, work: int) -> None:
+def over_rows(run: Callable[[int, int], None], rows: int, work: int, threads: int | None = None) -> None:
     """Call ``run(start, stop)`` on a partition of ``range(rows)``; ``work`` counts multiply-adds in all.
+
+    At most ``threads`` threads are used, by default one a core.
 
     The threads are kept for the next call. Calls from within ``run`` are serial, so no thread waits for another.
     """
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, rows)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores if threads is None else threads, rows)
     if work < SERIAL_WORK or workers < 2 or getattr(_inside, "parallel", False):
         run(0, rows)
         return

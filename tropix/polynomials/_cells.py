@@ -18,6 +18,7 @@ import numpy as np
 
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.boxes import Box
+from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 from tropix.kernels import cell_programs
 from tropix.polynomials._dominance import DominanceTest, Domination, box_ends
@@ -28,7 +29,7 @@ UNIT = 2.0**-53
 FAR = 1e6
 """Half-width, in scaled coordinates, of the box that keeps the linear programs feasible."""
 CHUNK = 4096
-WORK = 1e9
+WORK = 3e8
 """Choices are decided so many at a time, or as many as take about this many multiply-adds, whichever is less."""
 TIE = 1e-11
 """Scaled gaps within this of zero look like ties: multipliers are sought first, and exactly."""
@@ -61,12 +62,19 @@ class Proposals:
 
 
 class Cells:
-    """The cells of max-affine functions with distinct rows, on ℝ^d or on a box of full dimension.
+    """The cells of max-affine functions with distinct rows, on ℝ^d, a box of full dimension or a part of it.
 
-    A choice is a row of G positions in ``rows``, in which the rows of all functions follow one another.
+    A choice is a row of G positions in ``rows``, in which the rows of all functions follow one another. Halfspaces
+    a·x ≤ r (``walls`` with rows (a, −r)) cut the domain: they make one more function, max(0, a_h·x − r_h), of which 0
+    is always chosen. Raises `InvalidInput` if nothing is left of the interior.
     """
 
-    def __init__(self, functions: Sequence[Rationals], box: Box | None) -> None:
+    def __init__(self, functions: Sequence[Rationals], box: Box | None, walls: Rationals | None = None) -> None:
+        self.own = sum(len(rows) for rows in functions)
+        if walls is not None:
+            zero = Rationals(np.zeros((1, walls.shape[1]), dtype=object), 1)
+            functions = [*functions, Rationals.concatenate([zero, walls])]
+        self.walled = walls is not None
         self.offsets = np.cumsum([0, *(len(rows) for rows in functions)]).astype(np.int64)
         self.rows = Rationals.concatenate(list(functions))
         self.count, self.dimension = self.rows.shape[0], self.rows.shape[1] - 1
@@ -77,13 +85,26 @@ class Cells:
             self.ends = np.array([box.lower, box.upper])
         self.exact_ends = box_ends(box, self.dimension)
         self._scale()
+        if walls is not None and self.own and not self._has_interior(walls, box):
+            raise InvalidInput("the polyhedron has no interior: its halfspaces leave no open set of the box")
+
+    @staticmethod
+    def _has_interior(walls: Rationals, box: Box | None) -> bool:
+        cells = Cells([], box, walls)
+        return bool(cells.decide(np.zeros((1, 0), dtype=np.int64)).interior[0])
+
+    def complete(self, choices: IntArray) -> IntArray:
+        """Choices with the zero row of the walls, if there are any."""
+        if not self.walled or choices.shape[1] == len(self.offsets) - 1:
+            return choices
+        return np.column_stack([choices, np.full(len(choices), self.own)])
 
     def _scale(self) -> None:
         """Centre the rows of each function, and scale coordinates and constants to about one, by powers of two."""
         table = np.zeros_like(self.floats)
         with np.errstate(over="ignore", invalid="ignore"):
             for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-                table[a:b] = self.floats[a:b] - self.floats[a:b].mean(axis=0)
+                table[a:b] = self.floats[a:b] - self.floats[a:b].sum(axis=0) / max(1, b - a)
             size = np.abs(table).max(axis=0, initial=0.0)
             if not np.isfinite(size).all():  # the proposals will be of no use; exact arithmetic decides
                 table, size = np.zeros_like(table), np.ones_like(size)
@@ -105,6 +126,7 @@ class Cells:
         ``among`` (one function only): multipliers are sought among these rows alone. Each verdict is sound all the
         same; the exact method decides where they do not suffice.
         """
+        choices = self.complete(choices)
         if among is not None and len(among) < 2:
             among = None
         interior = np.zeros(len(choices), dtype=np.bool_)
@@ -139,8 +161,11 @@ class Cells:
 
     def propose(self, chosen: IntArray, among: IntArray | None = None) -> Proposals:
         """Solve the linear program of each choice in floating point."""
-        columns = np.arange(self.count) if among is None else among
-        offsets = self.offsets if among is None else np.array([0, len(among)])
+        chosen = self.complete(chosen)
+        columns, offsets = np.arange(self.count), self.offsets
+        if among is not None:
+            columns = np.concatenate([among, np.arange(self.own, self.count)])
+            offsets = np.unique([0, len(among), len(columns)]).astype(np.int64)
         position = np.full(self.count, -1, dtype=np.int64)
         position[columns] = np.arange(len(columns))
         table = np.ascontiguousarray(self.table[columns].T)
@@ -210,6 +235,7 @@ class Cells:
 
     def empty(self, chosen: IntArray, bases: IntArray, gaps: FloatArray) -> BoolArray:
         """For each choice, whether the multipliers of its basis show that its cell has no interior: exactly."""
+        chosen = self.complete(chosen)
         certain = np.zeros(len(chosen), dtype=np.bool_)
         clear = np.flatnonzero((gaps > TIE) & (bases >= 0).all(axis=1))
         if len(clear):
@@ -292,6 +318,7 @@ class Cells:
 
         The support holds positions in ``rows``.
         """
+        chosen = self.complete(chosen[None])[0]
         named = [int(j) for j in basis if j >= 0]
         real = [j for j in named if j < self.count]
         if not real or not set(chosen.tolist()).isdisjoint(real):  # a row does not dominate itself
@@ -321,9 +348,17 @@ class Cells:
                 break
         return point
 
-    @staticmethod
-    def _named_support(found: Domination, real: list[int]) -> Domination:
-        return Domination(-1, tuple(real[j - 1] for j in found.support), found.weights)
+    def _named_support(self, found: Domination, real: list[int]) -> Domination:
+        pairs = [(real[j - 1], weight) for j, weight in zip(found.support, found.weights, strict=True)]
+        rows = [(j, weight) for j, weight in pairs if j < self.own]
+        walls = [(j - self.own - 1, weight) for j, weight in pairs if j > self.own]
+        return Domination(
+            -1,
+            tuple(j for j, _ in rows),
+            tuple(weight for _, weight in rows),
+            tuple(h for h, _ in walls),
+            tuple(weight for _, weight in walls),
+        )
 
     def _test(self, chosen: IntArray, real: list[int]) -> DominanceTest:
         """The rows ``real`` minus the chosen rows of their functions, behind a zero row that stands for these."""

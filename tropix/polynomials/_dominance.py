@@ -27,14 +27,18 @@ Ends: TypeAlias = list[tuple[int, int, Fraction]]
 
 @dataclass(frozen=True)
 class Domination:
-    """Why a monomial can go: w_k·x + b_k ≤ Σ weights_j (w_j·x + b_j) for every x of the domain.
+    """Why a monomial can go: on the domain it is at most a convex combination of others.
 
-    The weights are nonnegative rationals with sum 1; a duplicate is dominated by its twin with weight 1.
+    In full: (1 − Σ ν)·(w_k·x + b_k) ≤ Σ_j weights_j (w_j·x + b_j) + Σ_h ν_h (a_h·x − r_h) on the box around the domain,
+    where a_h·x ≤ r_h are the halfspaces ``walls`` of a polyhedron and ν their weights (none on ℝ^d and on boxes). All
+    are nonnegative rationals with sum 1. A duplicate is dominated by its twin with weight 1.
     """
 
     index: int
     support: tuple[int, ...]
     weights: tuple[Fraction, ...]
+    walls: tuple[int, ...] = ()
+    wall_weights: tuple[Fraction, ...] = ()
 
 
 class DominanceTest:

@@ -14,7 +14,7 @@ from tropix.exact import Rationals
 from tropix.polynomials._cells import Progress
 from tropix.polynomials._product import prune_product
 from tropix.polynomials._rational import TropicalRational
-from tropix.polynomials._reduction import on_box
+from tropix.polynomials._reduction import on_box, wall_rows
 from tropix.polynomials._tropical import TropicalPolynomial
 
 Function: TypeAlias = TropicalPolynomial | TropicalRational
@@ -72,8 +72,11 @@ def _apart(f: TropicalRational, g: TropicalRational, near: Rationals, box: Box |
     rng = np.random.default_rng(0)
     point = near
     step = Fraction(1)
+    walls = wall_rows(box)
     while f(point).equals(g(point)):
         step /= 2
         goal = near + Rationals.of(rng.normal(size=near.shape)) if box is None else Rationals.of(box.sample(1, rng))
-        point = near + (goal - near) * Rationals.of(np.array([step], dtype=object))
+        moved = near + (goal - near) * Rationals.of(np.array([step], dtype=object))
+        if walls is None or bool(((moved @ walls[:, :-1].transpose + walls[:, -1]).numerators <= 0).all()):
+            point = moved
     return point[0]

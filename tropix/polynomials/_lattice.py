@@ -17,7 +17,9 @@ from tropix.exact import Rationals, maximize
 from tropix.polynomials._dominance import box_ends
 from tropix.polynomials._equivalence import Function
 from tropix.polynomials._print import row_texts
+from tropix.polynomials._product import prune_product
 from tropix.polynomials._rational import TropicalRational
+from tropix.polynomials._reduction import wall_rows
 from tropix.polynomials._tropical import TropicalPolynomial
 
 MAX_PRODUCT = 20_000
@@ -132,8 +134,8 @@ class _Cells:
 
     def __init__(self, p: TropicalPolynomial, q: TropicalPolynomial, box: Box | None) -> None:
         self.p, self.q, self.box = p, q, box
-        pruning = (p * q).pruning(box)
-        self.tops, self.bottoms = np.divmod(pruning.kept, len(q))
+        pruning = prune_product(p, q, box, irredundant=True)
+        self.tops, self.bottoms = pruning.pairs.T
         self.witnesses = pruning.witnesses
         rows = p.exact[self.tops] - q.exact[self.bottoms]
         keys = rows.keys()
@@ -170,7 +172,8 @@ class _Cells:
             row = np.zeros(self.p.dimension + 1, dtype=object)
             row[coordinate], row[-1] = -sign, sign * end
             sides.append(Rationals.of(row[None, :]))
-        return Rationals.concatenate(sides)
+        walls = wall_rows(self.box)
+        return Rationals.concatenate(sides if walls is None else [*sides, -walls])
 
 
 class _Cell:

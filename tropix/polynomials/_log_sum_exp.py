@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from tropix.arrays import FloatArray, check_logits, points_array, real_array, te
 from tropix.errors import InvalidInput
 from tropix.polynomials import _deformed_algebra, _print
 from tropix.polynomials._tropical import TropicalPolynomial, dual_norms
+
+if TYPE_CHECKING:
+    from tropix.polynomials._newton import NewtonPolytope
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,6 +184,10 @@ class LogSumExp:
     def limit(self) -> TropicalPolynomial:
         """The tropical limit f_0(x) = max_j (w_j·x + b_j); 0 ≤ f_ε − f_0 ≤ ε log N."""
         return TropicalPolynomial(self.weights, self.bias)
+
+    def newton_polytope(self) -> NewtonPolytope:
+        """The convex hull of the weights of all present pieces, the closure of ∇f_ε(ℝ^d) for every ε ≥ 0."""
+        return self.limit().newton_polytope()
 
     def lipschitz(self, p: float = 2.0) -> float:
         """Lipschitz constant on ℝ^d in ‖·‖_p: max_j ‖w_j‖_q, a supremum that is not attained for ε > 0."""

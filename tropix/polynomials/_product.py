@@ -41,7 +41,7 @@ class ProductPruning:
         """Recheck each pair in rational arithmetic, without any solver: a strict witness, or multipliers against it."""
         verdicts, cells = self._verdicts, self._cells
         position = np.cumsum(verdicts.interior) - 1
-        for q, choice in enumerate(self._choices):
+        for q, choice in enumerate(cells.complete(self._choices)):
             if verdicts.interior[q]:
                 if not cells.holds_strictly(choice, verdicts.points[position[q] : position[q] + 1]):
                     return False
@@ -68,7 +68,7 @@ def prune_product(
         raise InvalidInput(f"polynomials in {f.dimension} and {g.dimension} variables do not combine")
     kept = [np.arange(len(p)) if irredundant else p.pruning(box).kept for p in (f, g)]
     reduction = Reduction.of([f.exact[kept[0]], g.exact[kept[1]]], box)
-    cells = Cells(reduction.functions, reduction.box)
+    cells = Cells(reduction.functions, reduction.box, reduction.walls)
     names = [part[index] for part, index in zip(kept, reduction.index, strict=True)]
     sizes = [len(part) for part in names]
     i, j = np.divmod(np.arange(sizes[0] * sizes[1]), max(1, sizes[1]))

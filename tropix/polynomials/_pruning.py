@@ -15,7 +15,7 @@ from tropix.exact import Rationals
 from tropix.kernels import max_affine
 from tropix.polynomials._cells import Cells, Progress
 from tropix.polynomials._dominance import DominanceTest, Domination, box_ends
-from tropix.polynomials._reduction import Reduction
+from tropix.polynomials._reduction import Reduction, wall_rows
 
 if TYPE_CHECKING:
     from tropix.polynomials._tropical import TropicalPolynomial
@@ -78,27 +78,38 @@ class Pruning:
     def _witnesses_in_domain(self) -> bool:
         points = self.witnesses.fractions()
         ends = box_ends(self.box, self.original.dimension)
+        walls = wall_rows(self.box)
+        if walls is not None and len(points):
+            beyond = self.witnesses @ walls[:, :-1].transpose + walls[:, -1]
+            if (beyond.numerators > 0).any():
+                return False
         return all(sign * (end - value) >= 0 for i, sign, end in ends for value in points[:, i])
 
 
 def _is_twin(rows: Rationals, domination: Domination, box: Box | None) -> bool:
     """Whether the dropped monomial is the same function on the domain as the one that dominates it."""
-    if len(domination.support) != 1:
+    if len(domination.support) != 1 or domination.walls:
         return False
     swapped = Domination(domination.support[0], (domination.index,), (Fraction(1),))
     return _dominates(rows, domination, box) and _dominates(rows, swapped, box)
 
 
 def _dominates(rows: Rationals, domination: Domination, box: Box | None) -> bool:
-    """Whether max over the domain of (row k − Σ weights·rows)(x) is ≤ 0, in Fractions."""
-    if len(domination.support) != len(domination.weights) or min(domination.weights, default=Fraction(-1)) < 0:
+    """Whether (row k·Σ weights − Σ weights·rows − Σ wall_weights·walls)(x) is ≤ 0 on the whole box, in Fractions."""
+    weights, wall_weights = domination.weights, domination.wall_weights
+    if len(domination.support) != len(weights) or len(domination.walls) != len(wall_weights):
         return False
-    if sum(domination.weights) != 1:
+    if min([*weights, *wall_weights], default=Fraction(-1)) < 0 or sum(weights) + sum(wall_weights) != 1:
         return False
-    if not all(0 <= j < len(rows) for j in domination.support):
+    walls = wall_rows(box)
+    if not all(0 <= j < len(rows) for j in domination.support) or not sum(weights):
+        return False
+    if not all(walls is not None and 0 <= h < len(walls) for h in domination.walls):
         return False
     support = rows[list(domination.support)].fractions()
-    difference = rows[domination.index].fractions() - np.array(domination.weights, dtype=object) @ support
+    difference = rows[domination.index].fractions() * sum(weights) - np.array(weights, dtype=object) @ support
+    if walls is not None and domination.walls:
+        difference = difference - np.array(wall_weights, dtype=object) @ walls[list(domination.walls)].fractions()
     supremum = Fraction(difference[-1])
     ends = {(i, sign): end for i, sign, end in box_ends(box, len(difference) - 1)}
     for i, slope in enumerate(difference[:-1]):
@@ -118,11 +129,11 @@ def prune(polynomial: TropicalPolynomial, box: Box | None, progress: Progress | 
     """
     reduction = Reduction.of([polynomial.exact], box)
     rows, index = reduction.functions[0], np.array(reduction.index[0], dtype=np.int64)
-    if len(rows) <= 1:
+    if len(rows) == 0 or (len(rows) == 1 and reduction.walls is None):
         points = DominanceTest(rows, reduction.box).base_point()
         witnesses = Rationals.of(np.array([points] * len(rows), dtype=object).reshape(len(rows), rows.shape[1] - 1))
         return Pruning(polynomial, box, index, reduction.lift(witnesses), tuple(reduction.duplicates[0]))
-    cells = Cells([rows], reduction.box)
+    cells = Cells([rows], reduction.box, reduction.walls)
     chosen = np.arange(len(rows))
     gone, bases = np.zeros(0, dtype=np.int64), np.zeros((0, cells.dimension + 1), dtype=np.int64)
     if len(rows) >= LARGE:
@@ -147,13 +158,14 @@ def _outsiders(cells: Cells, progress: Progress | None) -> tuple[IntArray, IntAr
 
     A row that the sample does not dominate has a point where it is above the sample; the largest row there joins.
     """
-    weights, constants = np.ascontiguousarray(cells.table[:, :-1]), np.ascontiguousarray(cells.table[:, -1])
+    weights, constants = (np.ascontiguousarray(part) for part in np.split(cells.table[: cells.own], [-1], axis=1))
+    constants = constants[:, 0]
 
     def largest(points: FloatArray) -> IntArray:
         return max_affine(np.ascontiguousarray(points), weights, constants)[1]
 
     sample = np.unique(largest(cells.sample(2000)))
-    open_rows = np.setdiff1d(np.arange(cells.count), sample)
+    open_rows = np.setdiff1d(np.arange(cells.own), sample)
     gone, bases = [open_rows[:0]], [np.zeros((0, cells.dimension + 1), dtype=np.int64)]
     while len(open_rows):
         above = []
@@ -167,7 +179,7 @@ def _outsiders(cells: Cells, progress: Progress | None) -> tuple[IntArray, IntAr
             # where the winner was known already, floating point cannot tell: the row itself is looked at exactly
             above.append(np.where(np.isin(winners, sample), part[~empty], winners))
             if progress is not None:
-                progress(cells.count - len(open_rows) + start, cells.count)
+                progress(cells.own - len(open_rows) + start, cells.own)
         sample = np.union1d(sample, np.concatenate(above))
         open_rows = np.setdiff1d(open_rows, np.concatenate([sample, *gone]))
     return sample, np.concatenate(gone), np.concatenate(bases)
@@ -202,4 +214,5 @@ class _Evidence(Sequence[Domination]):
             found = self.cells.multipliers(self.rows[position : position + 1], self.bases[position])
             assert found is not None
         support = tuple(int(self.names[j]) for j in found.support)
-        return Domination(int(self.names[self.rows[position]]), support, found.weights)
+        index = int(self.names[self.rows[position]])
+        return Domination(index, support, found.weights, found.walls, found.wall_weights)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from tropix.polynomials._deformed_rational import DeformedRational
+    from tropix.polynomials._division import Cancellation
     from tropix.polynomials._equivalence import Equivalence
 
 
@@ -150,14 +151,27 @@ class TropicalRational:
         """The composition y ↦ f(M y + c), exactly; matrix M (d, m), offset c (d,)."""
         return TropicalRational(self.numerator.substitute(matrix, offset), self.denominator.substitute(matrix, offset))
 
+    def cancel(self, box: BoxLike | None = None) -> Cancellation:
+        """The same function on ℝ^d, or on a box: sides pruned, common factors divided out; see `Cancellation`."""
+        from tropix.polynomials._division import cancel
+
+        return cancel(self, box)
+
     def simplify(self, box: BoxLike | None = None) -> TropicalRational:
-        """The same function on ℝ^d, or on a box: both sides pruned, a monomial in the denominator divided out."""
-        numerator, denominator = self.numerator.prune(box), self.denominator.prune(box)
-        if len(denominator) == 1:
-            rows = numerator.exact - denominator.exact
-            numerator = TropicalPolynomial.from_rationals(rows)
-            denominator = TropicalPolynomial.constant(0, self.dimension)
-        return TropicalRational(numerator, denominator)
+        """The function that `cancel` leaves, with a monomial in the denominator divided out as well.
+
+        >>> x, zero = TropicalPolynomial([[1]], [0]), TropicalPolynomial.constant(0, 1)
+        >>> relu, absolute = x + zero, x + TropicalPolynomial([[-1]], [0])
+        >>> TropicalRational(relu * absolute, absolute).simplify().size
+        (2, 1)
+        """
+        return self.cancel(box).function
+
+    def compose(self, inner: Sequence[TropicalRational], box: BoxLike | None = None) -> TropicalRational:
+        """The function x ↦ f(g_1(x), …, g_d(x)), both sides pruned on ℝ^n or on a box of x, exactly."""
+        from tropix.polynomials._map import compose
+
+        return compose(self, inner, box)
 
     def active(self, points: npt.ArrayLike) -> IntArray:
         """Points (n, d) → (n, 2), or one point → (2,): the largest monomials of numerator and denominator there."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from tropix.boxes import Box
+from tropix.boxes import Box, Polyhedron
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 from tropix.polynomials._dominance import Domination
@@ -19,11 +19,13 @@ class Reduction:
     """Max-affine functions, each with rows that are distinct on the domain, in as few coordinates as they need.
 
     ``functions[g]`` holds the rows ``index[g]`` of function g; ``duplicates[g]`` the others, each with the row that is
-    at least as large on the whole domain. The way back for points is :meth:`lift`.
+    at least as large on the whole domain. ``walls`` are the rows (a, −r) of the halfspaces a·x ≤ r of a polyhedron. The
+    way back for points is :meth:`lift`.
     """
 
     functions: list[Rationals]
     box: Box | None
+    walls: Rationals | None
     index: list[list[int]]
     duplicates: list[list[Domination]]
     coordinates: list[int]
@@ -36,10 +38,12 @@ class Reduction:
         base = Rationals.of(np.zeros(dimension))
         coordinates = list(range(dimension))
         tables = list(functions)
+        walls = wall_rows(box)
         if box is not None:
             coordinates = np.flatnonzero(box.lower < box.upper).tolist()
             base = Rationals.of(np.where(box.lower == box.upper, box.lower, 0.0))
             tables = [on_box(rows, box) for rows in tables]
+            walls = None if walls is None else _told(on_box(walls, box))
             box = Box(box.lower[coordinates], box.upper[coordinates])
         index, duplicates = [], []
         for g, rows in enumerate(tables):
@@ -51,7 +55,7 @@ class Reduction:
             independent = _independent_coordinates(tables)
             coordinates = [coordinates[i] for i in independent]
             tables = [rows[:, [*independent, -1]] for rows in tables]
-        return cls(tables, box, index, duplicates, coordinates, base)
+        return cls(tables, box, walls, index, duplicates, coordinates, base)
 
     def lift(self, points: Rationals) -> Rationals:
         """Points in all coordinates."""
@@ -61,6 +65,21 @@ class Reduction:
         numerators = lifted.numerators * points.denominator
         numerators[:, self.coordinates] = scaled
         return Rationals(numerators, lifted.denominator * points.denominator)
+
+
+def wall_rows(box: Box | None) -> Rationals | None:
+    """The rows (a, −r) of the halfspaces a·x ≤ r of a polyhedron; None for other domains."""
+    if not isinstance(box, Polyhedron) or not len(box.bounds):
+        return None
+    return Rationals.of(np.column_stack([box.weights, -box.bounds]))
+
+
+def _told(walls: Rationals) -> Rationals:
+    """Walls of which those that hold everywhere, 0·x ≤ r with r ≥ 0, are written 0 ≤ 1."""
+    numerators = walls.numerators.copy()
+    trivial = (numerators[:, :-1] == 0).all(axis=1) & (numerators[:, -1] <= 0)
+    numerators[trivial, -1] = -walls.denominator
+    return Rationals(numerators, walls.denominator)
 
 
 def on_box(rows: Rationals, box: Box | None) -> Rationals:

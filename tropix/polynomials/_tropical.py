@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from tropix.polynomials._cells import Progress
+    from tropix.polynomials._curves import TropicalCurve
     from tropix.polynomials._log_sum_exp import LogSumExp
+    from tropix.polynomials._newton import NewtonPolytope
     from tropix.polynomials._pruning import Pruning
+    from tropix.polynomials._roots import Factorisation, TropicalRoot
+    from tropix.polynomials._subdivision import DualSubdivision
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -328,6 +332,43 @@ class TropicalPolynomial:
         max_j ‖e_j‖_q with 1/p + 1/q = 1, p ≥ 1.
         """
         return float(np.max(dual_norms(self.exponents, p), initial=0.0))
+
+    def newton_polytope(self) -> NewtonPolytope:
+        """The convex hull of the exponents, exactly; see `NewtonPolytope`."""
+        from tropix.polynomials._newton import NewtonPolytope
+
+        return NewtonPolytope.of(self.exact[:, :-1])
+
+    def dual_subdivision(self) -> DualSubdivision:
+        """The regular subdivision of the Newton polytope by the coefficients, exactly; see `DualSubdivision`."""
+        from tropix.polynomials._subdivision import DualSubdivision
+
+        return DualSubdivision.of(self)
+
+    def curve(self) -> TropicalCurve:
+        """The tropical curve in the plane (d = 2): where f bends, exactly; see `TropicalCurve`."""
+        return self.dual_subdivision().curve()
+
+    def roots(self) -> tuple[TropicalRoot, ...]:
+        """Where f bends (d = 1), ascending, with multiplicities; −∞ first where the lowest exponent is positive.
+
+        Raises `Unsupported` for d ≠ 1, `InvalidInput` for the zero polynomial, of which every point is a root.
+
+        >>> [(str(r.point), int(r.multiplicity)) for r in TropicalPolynomial([[1], [2], [4]], [0, 0, -3]).roots()]
+        [('-inf', 1), ('0', 1), ('3/2', 2)]
+        """
+        from tropix.polynomials._roots import roots
+
+        return roots(self)
+
+    def factor(self) -> Factorisation:
+        """The factors c ⊗ x^k ⊗ ⊗_i (x ⊕ r_i)^{m_i} (d = 1), real exponents allowed; see `Factorisation`.
+
+        Unique as functions: the tropical numbers are algebraically closed. Raises `Unsupported` for d ≠ 1.
+        """
+        from tropix.polynomials._roots import factor
+
+        return factor(self)
 
     def plot(self, box: BoxLike, ax: Axes | None = None, *, pixels: int = 800) -> Axes:
         """Draw the graph (d = 1) or the linear regions with level lines (d = 2) on a bounded box.

@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
 
-from tropix.arrays import IntArray
 from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial, prune_product
+from tropixc.lowerings._activations import Pattern, activation_patterns
 from tropixc.lowerings._affine_rows import AffineRows, exact_matrix
 
 Progress = Callable[[int], None]
@@ -45,17 +44,9 @@ class PolynomialLowering:
         return self.polynomial.pruning(self.box)
 
     @cached_property
-    def activations(self) -> list[dict[str, IntArray]]:
+    def activations(self) -> list[Pattern]:
         """For each monomial, the entry that wins each segment of each max node at the monomial's witness point."""
-        patterns: list[dict[str, IntArray]] = [{} for _ in range(len(self.polynomial))]
-        limit = self.circuit.limit()
-        values = limit.exact_values(self.pruning.witnesses)
-        for node, name in zip(limit.nodes, limit.names, strict=True):
-            if isinstance(node, LogSumExp):
-                for pattern, row in zip(patterns, values[node.source].numerators, strict=True):
-                    entries = [int(np.argmax(row[a:b])) for a, b in pairwise(node.segments)]
-                    pattern[name] = np.array(entries, dtype=np.int64)
-        return patterns
+        return activation_patterns(self.circuit, self.pruning.witnesses)
 
 
 def lower_to_polynomial(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +15,8 @@ from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
-from tropix.polynomials import TropicalPolynomial, TropicalRational, prune_product
+from tropix.polynomials import ProductPruning, TropicalPolynomial, TropicalRational, prune_product
+from tropixc.lowerings._activations import Pattern, activation_patterns
 from tropixc.lowerings._affine_rows import AffineRows
 from tropixc.lowerings._polynomial import MAX_PRODUCT, Progress
 
@@ -46,6 +48,23 @@ class RationalLowering:
         """The function as a polynomial where nothing is subtracted, so that it is convex; else None."""
         simple = self.function.denominator == TropicalPolynomial.constant(0, self.function.dimension)
         return self.function.numerator if simple else None
+
+    @cached_property
+    def pieces(self) -> ProductPruning:
+        """The pairs of a numerator's and a denominator's monomial that are active together, with a point of each.
+
+        On the overlap of the two regions the function is affine: numerator monomial minus denominator monomial.
+        """
+        return prune_product(self.function.numerator, self.function.denominator, self.box, irredundant=True)
+
+    @cached_property
+    def activations(self) -> list[Pattern]:
+        """For each pair of :attr:`pieces`, the entry that wins each segment of each max node at the pair's point.
+
+        A monomial of one side comes from the patterns of all pairs that hold it. Neurons whose effects cancel may
+        change within a pair's region.
+        """
+        return activation_patterns(self.circuit, self.pieces.witnesses)
 
 
 def lower_to_rational(
