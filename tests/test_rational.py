@@ -146,6 +146,13 @@ def test_what_has_no_rational_function_is_refused(monkeypatch: pytest.MonkeyPatc
     circuit = builder.build(builder.add(Gibbs(0, 1.0, uniform_segments(1, 2)), "weights"))
     with pytest.raises(Unsupported, match=r"node 'weights' .* is a Gibbs"):
         tropixc.compile(circuit, "rational")
+    # an output that does not depend on such a node has its function all the same
+    builder = CircuitBuilder(2)
+    weights = builder.add(Gibbs(0, 1.0, uniform_segments(1, 2)), "weights")
+    mixed = builder.build(builder.affine([(weights, [[1.0, 0.0], [0.0, 0.0]]), (0, [[0.0, 0.0], [1.0, 2.0]])], [0, 0]))
+    assert tropixc.compile(mixed, "rational", output=1).numerator.exponents.tolist() == [[1.0, 2.0]]
+    with pytest.raises(Unsupported, match="node 'weights'"):
+        tropixc.compile(mixed, "rational")
     wide = network(3, ["relu", "relu"])
     with pytest.raises(Unsupported, match="time limit of 0 s after forming"):
         lower_to_rational(wide, 0, time_limit=0)

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
+from tropix.arrays import IntArray
 from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
 from tropix.errors import InvalidInput, Unsupported
@@ -108,15 +109,35 @@ def lower_all_to_rational(
     for output in outputs:
         if not 0 <= output < circuit.output_size:
             raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
-    for node, name in zip(circuit.nodes, circuit.names, strict=True):
-        if isinstance(node, Gibbs | Product | Pointwise):
+    culprits = _culprits(circuit)
+    for output in outputs:
+        if culprits[output] >= 0:
+            node, name = circuit.nodes[culprits[output]], circuit.names[culprits[output]]
             raise Unsupported(
                 f"node {name!r} ({node.size} values) is a {type(node).__name__}: it has no tropical rational function. "
-                "Compile the logits in front of it."
+                f"Output {output} depends on it: compile the logits in front of it."
             )
     domain = None if box is None else Box.of(box, circuit.input_size)
     expansion = _Expansion(circuit, domain, progress, time_limit)
     return [expansion.lower(output) for output in outputs]
+
+
+def _culprits(circuit: Circuit) -> IntArray:
+    """For each output the last node without rational function that it depends on; −1 where there is none."""
+    found: list[IntArray] = []
+    for position, node in enumerate(circuit.nodes):
+        last = np.full(node.size, -1, dtype=np.int64)
+        if isinstance(node, Gibbs | Product | Pointwise):
+            last[:] = position
+        elif isinstance(node, LogSumExp):
+            last = np.maximum.reduceat(found[node.source], node.segments[:-1])
+        elif isinstance(node, Affine):
+            for term in node.terms:
+                rows = sp.csr_array(term.matrix)
+                used = np.where(rows.data != 0, found[term.source][rows.indices], -1)
+                np.maximum.at(last, np.repeat(np.arange(node.size), np.diff(rows.indptr)), used)
+        found.append(last)
+    return found[circuit.output]
 
 
 @dataclass(frozen=True, eq=False)
