@@ -8,8 +8,6 @@ GF/s counts an addition and a maximum for each term: 2 n m K per product.
 from __future__ import annotations
 
 import importlib.util
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,22 +15,13 @@ import pytest
 from numba import njit
 from scipy.sparse.csgraph import floyd_warshall
 from scipy.special import logsumexp
+from timing import best_time
 
 from tropix import kernels
 from tropix.kernels._max_plus_tiles import max_plus_tile
 from tropix.kernels._simd import ROWS, TILE_BYTES
 
 DEPTH = 128
-
-
-def best_time(work: Callable[[], object], repeats: int = 3) -> float:
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 @njit(nogil=True)

@@ -5,7 +5,6 @@ Nothing here asserts a time; the ratios are for reading. Needs the extra ``bench
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,19 +13,10 @@ import pytest
 import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import floyd_warshall
+from timing import best_time
 
 from tropix import linalg
 from tropix.semirings import Deformed
-
-
-def best_time(work: Callable[[], object], repeats: int) -> float:
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def report(benchmark: Any, what: str, ours: Callable[[], object], peer: Callable[[], object], name: str) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from scipy.special import logsumexp
+from timing import best_time
 
 import tropixc
 from tropix import TropicalPolynomial, kernels
@@ -28,16 +27,6 @@ POINTS, DIMENSION = 100_000, 16
 def problem(pieces: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     return rng.normal(size=(POINTS, DIMENSION)), rng.normal(size=(pieces, DIMENSION)), rng.normal(size=pieces)
-
-
-def best_time(work: Callable[[], object], repeats: int) -> float:
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 @pytest.mark.parametrize("pieces", [64, 1000])
