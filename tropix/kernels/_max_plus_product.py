@@ -68,10 +68,11 @@ def over_blocks(
     def columns(start: int, stop: int) -> None:
         run(0, n, start * STRIP, min(m, stop * STRIP))
 
+    work = n * m * inner // 8  # a tile does so many terms in the time of one multiply-add elsewhere
     if n >= m:
-        over_rows(rows, -(-n // ROWS), n * m * inner, threads)
+        over_rows(rows, -(-n // ROWS), work, threads)
     else:
-        over_rows(columns, -(-m // STRIP), n * m * inner, threads)
+        over_rows(columns, -(-m // STRIP), work, threads)
 
 
 def max_plus_product_numpy(a: npt.NDArray[Real], b: npt.NDArray[Real]) -> npt.NDArray[Real]:
