@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tropix.boxes import Box
+from tropix.boxes import Box, Polyhedron
 from tropix.errors import FormatError, InvalidInput, TropixError, Unsupported
 from tropix.polynomials import TropicalPolynomial, TropicalRational
 from tropixc.lowerings._artefact_numbers import box_data, function_data, read_box, read_function, reject_constant
@@ -43,6 +43,8 @@ class Artefact:
             raise FormatError(f"an output is named twice in {self.outputs}")
         if len({function.dimension for function in self.functions}) != 1:
             raise FormatError("functions in different numbers of variables")
+        if isinstance(self.box, Polyhedron):
+            raise Unsupported("the file format holds boxes, not polyhedra: compile on the box around the polyhedron")
 
     @property
     def dimension(self) -> int:
