@@ -142,6 +142,8 @@ def test_what_does_not_combine(monkeypatch: pytest.MonkeyPatch) -> None:
     for power in (-1, 0.5, Fraction(2), True):
         with pytest.raises(InvalidInput, match="expected an integer >= 0"):
             f**power  # type: ignore[operator]
+    with pytest.raises(InvalidInput, match="vanishes"):
+        LogSumExp([[1.0]], [0.0], 1e-300).scale(1e-300)
     for factor in (0, -1.5):
         with pytest.raises(InvalidInput, match="expected a number > 0"):
             f.scale(factor)
