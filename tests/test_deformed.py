@@ -78,6 +78,9 @@ def test_multinomial_coefficients() -> None:
     zero = LogSumExp.zero(2, 0.5)
     assert len(zero**3) == 0
     assert (zero**0)([0.0, 0.0]) == 0.0
+    for points in (np.zeros((3, 2)), np.zeros((0, 2))):
+        assert (zero(points) == -np.inf).all()
+        np.testing.assert_array_equal(zero.gradient(points), np.zeros_like(points))
     cold = LogSumExp([[0], [1]], [0, 0], 0.0)
     assert (cold**2).limit() == TropicalPolynomial([[0.0], [1.0], [2.0]], [0.0, 0.0, 0.0])
 
@@ -139,11 +142,19 @@ def test_what_does_not_combine(monkeypatch: pytest.MonkeyPatch) -> None:
     for power in (-1, 0.5, Fraction(2), True):
         with pytest.raises(InvalidInput, match="expected an integer >= 0"):
             f**power  # type: ignore[operator]
+    with pytest.raises(InvalidInput, match="vanishes"):
+        LogSumExp([[1.0]], [0.0], 1e-300).scale(1e-300)
     for factor in (0, -1.5):
         with pytest.raises(InvalidInput, match="expected a number > 0"):
             f.scale(factor)
     with pytest.raises(InvalidInput, match="no reciprocal"):
         DeformedRational(f, LogSumExp.zero(2, 0.5))
+    with pytest.raises(InvalidInput, match="found LogSumExp and TropicalPolynomial"):
+        DeformedRational(f, f.limit())  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="expected an integer >= 0"):
+        DeformedRational.of(f) ** "2"  # type: ignore[operator]
+    with pytest.raises(InvalidInput, match="range of float64"):
+        LogSumExp([[1.0], [2.0]], [0, 0], 1e308) ** 5
     with pytest.raises(InvalidInput, match="range of float64"):
         LogSumExp([[1e308]], [0], 1.0) * LogSumExp([[1e308]], [0], 1.0)
     with pytest.raises(InvalidInput, match="range of float64"):

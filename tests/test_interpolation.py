@@ -129,3 +129,10 @@ def test_bad_shapes() -> None:
         interpolate([1, 2], [1, 2])
     with pytest.raises(InvalidInput, match="NaN"):
         interpolate([[np.nan]], [1.0])
+
+
+def test_a_proof_needs_weights_of_sum_one() -> None:
+    points, values = [[0], [0]], [1, 1]
+    assert not NotConvex(0, (1,), (Fraction(1, 2),)).verify(points, values)
+    assert not NotConvex(0, (1,), (Fraction(1),)).verify(points, values)
+    assert NotConvex(0, (1,), (Fraction(1),)).verify(points, [1, 0])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tropix import InvalidInput, TropicalPolynomial, TropicalRational, Unsupported, equivalent
+from tropix import Box, InvalidInput, Polyhedron, TropicalPolynomial, TropicalRational, Unsupported, equivalent
 from tropix.exact import Rationals
 from tropix.polynomials import LatticeForm, _lattice, lattice_form
 
@@ -97,6 +97,37 @@ def test_convex_concave_and_affine() -> None:
     constant = lattice_form(TropicalPolynomial.constant(Fraction(1, 3), 2))
     assert str(constant) == "0*x0 + 0*x1 + 1/3"
     assert constant(Rationals.of([[1, 2]])).fractions().tolist() == [Fraction(1, 3)]
+
+
+def test_cells_in_which_pieces_cross() -> None:
+    """The set of all pieces that are larger on a whole cell of this function has a minimum that is not below it."""
+    top = TropicalPolynomial(
+        [[-1, 2, -1], [-3, 0, 3], [0, 2, 1], [-2, -2, 2], [-1, -2, 2]],
+        [1, -3, 3, 2, 0],
+    )
+    f = TropicalRational(top, TropicalPolynomial([[3, 1, -3], [2, -3, -3], [3, -3, -3]], [-2, -3, 3]))
+    form = lattice_form(f)
+    points = Rationals.of(np.random.default_rng(0).integers(-24, 25, (2000, 3)) / 4)
+    assert form(points).equals(f(points))
+    assert by_hand(form, points) == f(points).fractions().tolist()
+    assert equivalent(form.to_rational(), f)
+
+
+@pytest.mark.parametrize(
+    ("text", "box"),
+    [
+        (
+            "max(-2*x0 - x1 - 1, 2*x0, x0 + x1 + 2) - max(2*x0 + 2*x1, x0 + 2*x1 + 1, -2*x0 - x1 - 2)",
+            Box.of((-1, 1), 2),
+        ),
+        ("max(2*x0, x0 - 2*x1 + 2) - max(-2*x0 + x1 + 1, x0 - 2*x1 - 2)", Polyhedron.where([[1, 1]], [1], (-2, 2))),
+    ],
+)
+def test_the_domain_bounds_the_cells(text: str, box: Box) -> None:
+    f = TropicalRational.parse(text)
+    grid = np.array(np.meshgrid(*[np.linspace(-2, 2, 33)] * 2)).reshape(2, -1).T
+    points = Rationals.of(grid[box.contains(grid)])
+    assert lattice_form(f, box)(points).equals(f(points))
 
 
 def test_on_a_box_only_its_pieces_occur() -> None:

@@ -230,7 +230,10 @@ def test_small_and_empty() -> None:
     assert (point.dimension, point.volume, point.lattice_volume, point.f_vector) == (0, 0, 1, (1,))
     assert point.contains([[2, 3], [2, 4]]).tolist() == [True, False]
     assert point.equations == (((1, 0), 2), ((0, 1), 3))
-    assert NewtonPolytope.of(np.zeros((2, 0))).volume == 1
+    origin = NewtonPolytope.of(np.zeros((2, 0)))
+    assert origin.volume == 1
+    assert origin + origin == origin
+    assert (origin + TropicalPolynomial.zero(0).newton_polytope()).dimension == -1
     segment = NewtonPolytope.of([[0, 0], [3, 3], [9, 9]])
     assert (segment.dimension, segment.lattice_volume, segment.f_vector) == (1, 9, (2, 1))
     assert segment.faces(0) == ((0,), (1,))

@@ -67,6 +67,8 @@ def test_what_repr_spells_out() -> None:
     long = TropicalPolynomial([[Fraction(1, 3**9000)]], [0])
     assert repr(long).startswith("<")
     assert TropicalPolynomial.parse(str(long)) == long
+    nothing = eval(repr(LogSumExp.zero(3, 0.5)))
+    assert (len(nothing), nothing.dimension, nothing.eps) == (0, 3, 0.5)
     smooth = LogSumExp([[0.1], [-2.0]], [-np.inf, 0.3], 1e-3)
     again = eval(repr(smooth))
     assert again.weights.tolist() == smooth.weights.tolist()
@@ -200,6 +202,8 @@ BAD = {
     "x.real": "column 2: found '.real'",
     "x[0]": r"column 2: found '\[0\]'",
     "a" * 101: "column 1: a name has at most 100",
+    "x²": "column 1: 'x²' is no name",
+    "max(x, ³)": "column 8: '³' is no name",
     "x**2": rf"column 3: found '\*2', {OPERAND}",
 }
 
@@ -211,11 +215,21 @@ def test_bad_texts(text: str) -> None:
 
 
 def test_bad_names() -> None:
-    for names, message in [(["max"], "no name"), (["x", "x"], "twice"), (["x y"], "no name"), ([""], "no name")]:
+    for names, message in [
+        (["max"], "no name"),
+        (["x", "x"], "twice"),
+        (["x y"], "no name"),
+        ([""], "no name"),
+        (["x²"], "no name"),
+    ]:
         with pytest.raises(InvalidInput, match=message):
             TropicalPolynomial.parse("1", names)
         with pytest.raises(InvalidInput, match=message):
             TropicalPolynomial.constant(1, len(names)).to_text(names)
+    with pytest.raises(InvalidInput, match="'x²' is no name"):
+        TropicalPolynomial.parse("1", ["x²"])
+    with pytest.raises(InvalidInput, match="must be text, found int"):
+        TropicalPolynomial.parse("x", [1])  # type: ignore[list-item]
     with pytest.raises(FormatError, match="column 5: 'z' is none of the variables x, y"):
         TropicalPolynomial.parse("x + z", ["x", "y"])
     with pytest.raises(InvalidInput, match="expected text, found int"):

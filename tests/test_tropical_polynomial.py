@@ -187,7 +187,9 @@ def test_integers_beyond_float64_are_exact() -> None:
     assert TropicalPolynomial([[2**53 + 1]], [0]).exact.numerators[0, 0] == 2**53 + 1
 
 
-@pytest.mark.parametrize("bad", [[[1j]], [[True]], [["1"]], [[None]], np.array([[1]], dtype="datetime64[s]")])
+@pytest.mark.parametrize(
+    "bad", [[[1j]], [[True]], [["1"]], [[None]], [[1], [1, 2]], np.array([[1]], dtype="datetime64[s]")]
+)
 def test_what_is_no_number(bad: object) -> None:
     with pytest.raises(InvalidInput):
         TropicalPolynomial(bad, [0.0])  # type: ignore[arg-type]

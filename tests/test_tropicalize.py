@@ -100,8 +100,9 @@ def test_degree() -> None:
     assert TropicalPolynomial([[Fraction(1, 3)], [-1]], [0, 0]).degree() == Fraction(1, 3)
     assert (f * f).degree() == 2 * f.degree()
     assert TropicalPolynomial([[-2]], [0]).degree() == -2
-    with pytest.raises(InvalidInput, match="variables 0 to 1"):
-        f.degree(2)
+    for variable in (2, -1, 0.5, "x"):
+        with pytest.raises(InvalidInput, match="variables 0 to 1"):
+            f.degree(variable)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="no degree"):
         TropicalPolynomial.zero(1).degree()
 

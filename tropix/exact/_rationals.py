@@ -40,7 +40,10 @@ class Rationals:
         """Read floats, integers, `fractions.Fraction` or flint rationals; raise `InvalidInput` for others."""
         if isinstance(values, Rationals):
             return values
-        array = np.asarray(values)
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise InvalidInput(f"expected an array of rational numbers: {error}") from None
         if array.dtype.kind not in "fiuO" or array.dtype.itemsize > 8:
             raise InvalidInput(f"expected rational numbers, found {array.dtype}")
         if array.dtype.kind == "f":

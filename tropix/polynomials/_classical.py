@@ -54,10 +54,10 @@ def degree(polynomial: TropicalPolynomial, variable: int | None) -> Fraction:
     """See `TropicalPolynomial.degree`."""
     if not len(polynomial):
         raise InvalidInput("the zero polynomial has no degree: it is -inf everywhere")
-    if variable is not None and not 0 <= variable < polynomial.dimension:
-        raise InvalidInput(f"variable {variable}: the polynomial has variables 0 to {polynomial.dimension - 1}")
+    if variable is not None and variable not in range(polynomial.dimension):
+        raise InvalidInput(f"variable {variable!r}: the polynomial has variables 0 to {polynomial.dimension - 1}")
     exponents = polynomial.exact[:, :-1]
-    totals = exponents.numerators.sum(axis=1) if variable is None else exponents.numerators[:, variable]
+    totals = exponents.numerators.sum(axis=1) if variable is None else exponents.numerators[:, int(variable)]
     return Fraction(int(max(totals)), exponents.denominator)
 
 

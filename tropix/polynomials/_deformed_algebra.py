@@ -54,7 +54,11 @@ def power(f: LogSumExp, exponent: int) -> LogSumExp:
     totals = rows[choices].numerators.sum(axis=1)
     images = Rationals(totals.reshape(-1, f.dimension + 1), rows.denominator).floats()
     logs = np.array([_log_multinomial(tuple(len(list(run)) for _, run in groupby(c))) for c in choices.tolist()])
-    return type(f)(images[:, :-1], _sums(images[:, -1], f.eps * logs.astype(np.float64)), f.eps)
+    with np.errstate(over="ignore"):
+        added = f.eps * logs.astype(np.float64)
+    if np.isinf(added).any():
+        raise InvalidInput("a number exceeds the range of float64: rescale the model")
+    return type(f)(images[:, :-1], _sums(images[:, -1], added), f.eps)
 
 
 def scale(f: LogSumExp, factor: float | Fraction) -> LogSumExp:

@@ -30,6 +30,9 @@ class DeformedRational:
 
     def __post_init__(self) -> None:
         sides = (self.numerator, self.denominator)
+        if not all(isinstance(side, LogSumExp) for side in sides):
+            found = " and ".join(type(side).__name__ for side in sides)
+            raise InvalidInput(f"expected two log-sum-exps, found {found}")
         if len({side.dimension for side in sides}) > 1 or len({side.eps for side in sides}) > 1:
             raise InvalidInput(
                 f"numerator in {sides[0].dimension} variables at eps={sides[0].eps}, denominator in "
@@ -85,7 +88,7 @@ class DeformedRational:
 
     def __pow__(self, power: int) -> DeformedRational:
         """f^{⊗ k} = k·f for an integer k; negative powers exchange the sides."""
-        if power < 0:
+        if isinstance(power, int | np.integer) and power < 0:
             return DeformedRational(self.denominator ** (-power), self.numerator ** (-power))
         return DeformedRational(self.numerator**power, self.denominator**power)
 

@@ -100,10 +100,11 @@ class LatticeForm:
 def lattice_form(function: Function, box: BoxLike | None = None) -> LatticeForm:
     """The max–min form of a piecewise-linear function, on ℝ^d or on a box; exact.
 
-    For each cell R_i with piece ℓ_i let S_i = {j : ℓ_j ≥ ℓ_i on R_i}; then f = max_i min_{j∈S_i} ℓ_j. Cells are the
-    monomials of p ⊗ q that exact pruning keeps, and each inclusion of half-spaces is decided by an exact linear
-    program. Sets are thinned to the pieces that their minimum needs, and terms to a choice that reaches f on every
-    cell, so the form is short but not always shortest. On a box it has the pieces that f has there.
+    For each cell R_i with piece ℓ_i let S_i = {j : ℓ_j ≥ ℓ_i on R_i}; then f = max_i min_{j∈S_i} ℓ_j, if no ℓ_j − ℓ_i
+    changes sign in R_i. Cells are the monomials of p ⊗ q that exact pruning keeps, split by such a difference where
+    the minimum is not ≤ f; that, and each inclusion of half-spaces, is decided exactly. Sets are thinned to the pieces
+    that their minimum needs, and terms to a choice that reaches f on every cell, so the form is short but not always
+    shortest. On a box it has the pieces that f has there.
     Raises `Unsupported` for more than 20000 candidate cells or 40000 pairs of a cell and a piece.
     Source: Tarela and Martínez, *Region configurations for realizability of lattice piecewise-linear models* (1999);
     Ovchinnikov, *Max–min representation of piecewise linear functions* (2002), Theorem 2.1.
@@ -120,8 +121,7 @@ def lattice_form(function: Function, box: BoxLike | None = None) -> LatticeForm:
             "take a smaller box"
         )
     cells = _Cells(p, q, domain)
-    above = cells.above()
-    thinned = [_thinned(cells.pieces, row, domain) for row in above]
+    above, thinned = _below_everywhere(cells, cells.above())
     chosen = _cover(above, thinned)
     used = sorted({j for s in chosen for j in s})
     place = {j: i for i, j in enumerate(used)}
@@ -155,13 +155,13 @@ class _Cells:
         own = values.numerators[np.arange(len(self.piece)), self.piece]
         result: BoolArray = np.array(values.numerators >= own[:, None], dtype=np.bool_)
         for i, k in enumerate(self.piece.tolist()):
-            cell = _Cell(self._constraints(i))
+            cell = _Cell(self.constraints(i))
             for j in np.flatnonzero(result[i]).tolist():
                 if j != k:
                     result[i, j] = cell.nonnegative(self.pieces[j] - self.pieces[k])
         return result
 
-    def _constraints(self, i: int) -> Rationals:
+    def constraints(self, i: int) -> Rationals:
         """Rows (c, e) with c·x + e ≥ 0 on the cell."""
         a, b = int(self.tops[i]), int(self.bottoms[i])
         sides = []
@@ -195,6 +195,45 @@ class _Cell:
         pairs = [(j, v) for j, v in zip(answer.basis, answer.values, strict=True) if j < self.rows]
         best: Any = sum((self.costs[j] * v for j, v in pairs), flint.fmpq(0))
         return bool(best >= -constant)
+
+
+def _below_everywhere(cells: _Cells, above: BoolArray) -> tuple[BoolArray, list[tuple[int, ...]]]:
+    """The rows of ``above``, of parts of cells where need be, and their thinned sets, whose minima are all ≤ f."""
+    rows: list[BoolArray] = []
+    terms: list[tuple[int, ...]] = []
+    known: dict[tuple[int, ...], bool] = {}
+    parts = [(k, row, cells.constraints(i)) for i, (k, row) in enumerate(zip(cells.piece.tolist(), above, strict=True))]
+    while parts:
+        k, row, constraints = parts.pop()
+        term = _thinned(cells.pieces, row, cells.box)
+        if term not in known:
+            known[term] = _below(cells, term)
+        if known[term]:
+            rows.append(row)
+            terms.append(term)
+            continue
+        # where no difference changes sign any more the minimum is ≤ f, so there is one that does
+        cell = _Cell(constraints)
+        differences = (cells.pieces[[j]] - cells.pieces[[k]] for j in np.flatnonzero(~row).tolist())
+        crossing = next(form for form in differences if not cell.nonnegative((-form)[0]))
+        for side in (crossing, -crossing):
+            narrower = Rationals.concatenate([constraints, side])
+            inside = _Cell(narrower)
+            wider = [
+                bool(holds) or inside.nonnegative(cells.pieces[j] - cells.pieces[k]) for j, holds in enumerate(row)
+            ]
+            parts.append((k, np.array(wider, dtype=np.bool_), narrower))
+        if (len(parts) + len(rows)) * len(cells.pieces) > MAX_QUESTIONS:
+            raise Unsupported(f"more than {MAX_QUESTIONS} pairs of a part of a cell and a piece: take a smaller box")
+    return np.array(rows), terms
+
+
+def _below(cells: _Cells, term: tuple[int, ...]) -> bool:
+    """Whether the minimum over a term is ≤ p ⊘ q: then q ≤ p ⊗ max(−ℓ_j), so that q adds nothing to that product."""
+    if len(cells.q) == 1:
+        return True
+    product = cells.p.multiply(TropicalPolynomial.from_rationals(-cells.pieces[list(term)]), cells.box)
+    return (product + cells.q).equals(product, cells.box)
 
 
 def _thinned(pieces: Rationals, row: BoolArray, box: Box | None) -> tuple[int, ...]:

@@ -182,7 +182,8 @@ class NewtonPolytope:
         if self.ambient != other.ambient:
             raise InvalidInput(f"polytopes in {self.ambient} and {other.ambient} dimensions do not add")
         total = self.vertices[:, None, :] + other.vertices[None, :, :]
-        return NewtonPolytope.of(Rationals(total.numerators.reshape(-1, self.ambient), total.denominator))
+        count = len(self.vertices) * len(other.vertices)
+        return NewtonPolytope.of(Rationals(total.numerators.reshape(count, self.ambient), total.denominator))
 
 
 def mixed_volume(*polytopes: NewtonPolytope) -> Fraction:

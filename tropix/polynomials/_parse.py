@@ -158,6 +158,8 @@ class _Parser:
         name, at = found[0], self.at
         if _MORE.match(self.text, found.end()):
             self.refuse(at, "a name has at most 100 characters")
+        if not name.isidentifier():
+            self.refuse(at, f"{name!r} is no name of a variable: letters, digits and _ only, and no powers")
         self.at = self._skip(found.end())
         if name in ("max", "min"):
             if not self._take("("):

@@ -150,8 +150,10 @@ def rational_repr(function: TropicalRational) -> str:
 def log_sum_exp_repr(function: LogSumExp) -> str:
     """Python that makes the function again; of a large one only the size, in angle brackets."""
     count, width = len(function), function.dimension
-    if not 0 < count <= MOST_MONOMIALS or count * (width + 1) > MOST_NUMBERS:
+    if count > MOST_MONOMIALS or count * (width + 1) > MOST_NUMBERS:
         return f"<LogSumExp: {count} pieces in {width} variables, eps={function.eps:g}>"
+    if not count:
+        return f"LogSumExp.zero({width}, eps={function.eps!r})"
     bias = ", ".join("float('-inf')" if b == -np.inf else repr(b) for b in function.bias.tolist())
     return f"LogSumExp({function.weights.tolist()}, [{bias}], eps={function.eps!r})"
 

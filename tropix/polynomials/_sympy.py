@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tropix.errors import InvalidInput, Unsupported
-from tropix.exact import Rationals
+from tropix.exact import MAX_BITS, Rationals
 from tropix.polynomials import _pieces
 from tropix.polynomials._pieces import Pieces
 from tropix.polynomials._rational import TropicalRational
@@ -124,9 +124,14 @@ def _fraction(value: Any) -> Fraction:
     """A sympy number as the rational that it is; a Float is a binary fraction."""
     import sympy
 
-    exact = sympy.Rational(value) if value.is_finite else None
-    if exact is None:
+    if not value.is_finite:
         raise InvalidInput(f"{value} is no finite number")
+    if value.is_Float:
+        _, _, exponent, bits = value._mpf_
+        if max(exponent + bits, -exponent) > MAX_BITS:
+            # before it is written out: the power of two may have more bits than there is memory
+            raise InvalidInput(f"a number has more than {MAX_BITS} bits")
+    exact = sympy.Rational(value)
     return _pieces.checked(Fraction(int(exact.p), int(exact.q)))
 
 

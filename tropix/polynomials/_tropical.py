@@ -54,7 +54,11 @@ class TropicalPolynomial:
 
     def __init__(self, exponents: npt.ArrayLike, coefficients: npt.ArrayLike) -> None:
         exact = None
-        if any(np.asarray(values).dtype.kind in "Oiu" for values in (exponents, coefficients)):
+        try:
+            kinds = {np.asarray(values).dtype.kind for values in (exponents, coefficients)}
+        except ValueError as error:
+            raise InvalidInput(f"exponents and coefficients must be arrays of real numbers: {error}") from None
+        if kinds & set("Oiu"):
             exact = _exact_rows(exponents, coefficients)
             images = exact.floats()
             exponents, coefficients = images[:, :-1], images[:, -1]

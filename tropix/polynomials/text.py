@@ -28,7 +28,10 @@ def check_names(names: Iterable[str]) -> list[str]:
     """The names as a list; `InvalidInput` where one cannot stand in a text, or stands twice."""
     listed = list(names)
     for name in listed:
-        if not NAME.fullmatch(name) or name in RESERVED:
+        if not isinstance(name, str):
+            raise InvalidInput(f"names of variables must be text, found {type(name).__name__}")
+        # isidentifier refuses what \w takes beyond letters and digits: x² is no name
+        if not (NAME.fullmatch(name) and name.isidentifier()) or name in RESERVED:
             raise InvalidInput(f"{name[:40]!r} is no name of a variable: letters, digits and _ only, not max, min, inf")
     if len(set(listed)) != len(listed):
         raise InvalidInput(f"variables {listed}: a name occurs twice")
