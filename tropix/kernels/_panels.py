@@ -41,7 +41,9 @@ def pack_coordinates(weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
     padded[:count, :d] = weights
     full = d // ROWS * ROWS
     parts = [(padded[:, :full], ROWS), (padded[:, full:], PAIR)]
-    return np.concatenate([part.reshape(len(part), -1, rows).transpose(1, 0, 2).reshape(-1) for part, rows in parts])
+    return np.concatenate(
+        [part.reshape(len(part), part.shape[1] // rows, rows).transpose(1, 0, 2).reshape(-1) for part, rows in parts]
+    )
 
 
 def padded_coordinates(d: int) -> int:
