@@ -411,3 +411,13 @@ def test_the_cyclicity_of_two_critical_components() -> None:
         a[i, j] = 0
     assert cyclicity(a) == 6
     assert transient(a).cyclicity == 6
+
+
+def test_floats_that_differ_by_little_are_told_apart() -> None:
+    """The policy of largest edges has mean 0, the best one 5e-13."""
+    a = np.array([[-INF, 1.0, 0.9], [-1.0, -INF, -INF], [-0.9 + 1e-12, -INF, -INF]])
+    for method in ("howard", "karp"):
+        result = eigenvalue(a, method=method)
+        assert sorted(result.cycle) == [0, 2]
+        assert result.value == pytest.approx(5e-13, abs=1e-15)
+        assert result.gap < 1e-14
