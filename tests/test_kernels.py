@@ -227,3 +227,15 @@ def test_threads_cover_all_rows_also_from_within_and_after_errors() -> None:
             over_rows(broken, len(seen), 10**9)
     over_rows(inner, len(seen), 10**9)
     assert (seen == 2).all()
+
+
+@pytest.mark.parametrize("d", [0, 3, 17])
+def test_no_pieces(d: int) -> None:
+    points, weights, bias = np.ones((5, d)), np.empty((0, d)), np.empty(0)
+    values, gradients = kernels.log_sum_exp(points, weights, bias, 0.5, gradient=True)
+    assert (values == -np.inf).all()
+    assert gradients is not None
+    assert gradients.tolist() == np.zeros((5, d)).tolist()
+    assert not kernels.log_sum_exp_hessian_product(points, weights, bias, 0.5, points).any()
+    assert kernels.gibbs(points, weights, bias, 0.5).shape == (5, 0)
+    assert (kernels.max_affine(points, weights, bias)[1] == -1).all()

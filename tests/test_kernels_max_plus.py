@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import networkx as nx
@@ -259,3 +260,24 @@ def test_large_divergence_overflows_to_nothing_else() -> None:
     closure, diverges = kernels.max_plus_closure(a)
     assert diverges
     assert (closure == np.inf).all()
+
+
+def test_calls_from_several_threads_at_once() -> None:
+    rng = np.random.default_rng(3)
+    pairs = [(rng.normal(size=(220, 170)), rng.normal(size=(170, 190))) for _ in range(6)]  # large enough to be split
+    alone = [kernels.max_plus_product(a, b, threads=1) for a, b in pairs]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(5):
+            together = list(pool.map(lambda pair: kernels.max_plus_product(*pair, threads=2), pairs))
+            assert all((x == y).all() for x, y in zip(alone, together, strict=True))
+
+
+def test_read_only_operands_compile_nothing_anew() -> None:
+    from tropix.kernels._max_plus_product import accumulate
+
+    a = np.zeros((3, 3))
+    kernels.max_plus_product(a, a)
+    before = len(accumulate.signatures)
+    a.flags.writeable = False
+    kernels.max_plus_product(a, a)
+    assert len(accumulate.signatures) == before

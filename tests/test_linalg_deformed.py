@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matrices import INF
 
-from tropix.errors import Unsupported
+from tropix.errors import InvalidInput, Unsupported
 from tropix.linalg import (
     Divergent,
     add,
@@ -94,7 +94,7 @@ def test_stars_are_neumann_series(eps: float) -> None:
         root = eigenvalue(a, ring).value
         if root > -1e-9:
             if root > 1e-9:
-                with pytest.raises(Divergent, match="mean weight"):
+                with pytest.raises(Divergent, match="eigenvalue over S_eps"):
                     star(a, ring)
             continue
         existing += 1
@@ -184,3 +184,16 @@ def test_semirings_may_be_objects() -> None:
     a = np.array([[0.0, 3.0], [1.0, 2.0]])
     assert matmul(a, a, MAX_PLUS).tolist() == matmul(a, a, "max").tolist()
     assert matmul(a, a, MIN_PLUS).tolist() == matmul(a, a, "min").tolist()
+
+
+def test_a_series_that_diverges_by_its_sums_alone() -> None:
+    with pytest.raises(Divergent, match="eigenvalue over S_eps") as caught:
+        star(np.full((2, 2), -0.1), Deformed(1.0))
+    assert caught.value.mean == pytest.approx(math.log(2) - 0.1)
+
+
+def test_temperatures_that_leave_the_floats() -> None:
+    apart = np.array([[-1.0, -INF, 0.0], [-INF, -INF, -1000.0], [-INF, -1000.0, -INF]])
+    assert eigenvalue(apart, Deformed(1e-3)).value == -1.0  # the other component vanishes
+    with pytest.raises(InvalidInput, match="overflow"):
+        star([[-INF, 1e300], [-INF, -INF]], Deformed(1e-20))

@@ -298,3 +298,22 @@ def test_entries_that_fit_in_pairs_but_not_together() -> None:
     # the transposed permutation matrix of these signs holds the same in every order of entries
     for order in permutations(range(3)):
         assert barvinok_rank(a[list(order)]).upper == rank.upper
+
+
+def test_many_entries_leave_bounds_of_the_barvinok_rank() -> None:
+    large = np.add.outer(np.arange(29), np.arange(29))
+    found = barvinok_rank(large)
+    assert (found.lower, found.upper) == (1, 29)
+    assert "finite entries" in found.reason
+    assert barvinok_rank(large[:, :27]).upper == 1
+
+
+def test_tall_matrices_may_be_dependent_in_the_sense_of_gondran_and_minoux() -> None:
+    columns = [[0, 0, -1, -1, -2], [-1, -2, 0, 0, 0], [0, -1, 0, -2, 0], [-2, 0, -1, 0, -1]]
+    a = np.array(columns).T  # the maximum of two is that of the two others
+    assert independent(a, "weak")
+    found = independent(a, "gondran-minoux")
+    assert not found
+    x = found.coefficients
+    sides = [matmul(a[:, part], x[list(part)]).tolist() for part in (found.left, found.right)]
+    assert sides[0] == sides[1]

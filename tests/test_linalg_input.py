@@ -128,6 +128,18 @@ def test_stored_zeros_of_sparse_matrices_are_ones_of_the_semiring() -> None:
         (lambda: independent([[1.0]], "linear"), "kind"),  # type: ignore[arg-type]
         (lambda: determinant([[1.0, 2.0]]), "square"),
         (lambda: linalg.tropical_rank([1.0]), "two axes"),
+        (lambda: star(5), "square"),
+        (lambda: determinant(np.array(5.0)), "square"),
+        (lambda: eigenvalue(None), "rational"),
+        (lambda: linalg.convex_hull_vertices(5), "points have shape"),
+        (lambda: add([sp.csr_array(np.eye(2))], [[1]]), "rational"),
+        (lambda: matmul([[1.0]], sp.coo_array(np.array([1.0]))), "two axes"),
+        (lambda: matmul(np.ma.masked_array([[1.0]], mask=[[True]]), [[1.0]]), "masked"),
+        (lambda: exact(sp.csr_array([[1.5]])), "dense"),
+        (lambda: identity(-1), "order"),
+        (lambda: identity(2, dtype=int), "infinite"),
+        (lambda: power([[-1e300]], 1 << 40), "overflow"),
+        (lambda: power(np.array([[1e36]], dtype=np.float32), 1000), "overflow"),
     ],
 )
 def test_bad_input_is_named(call: Any, message: str) -> None:
@@ -165,3 +177,7 @@ def test_exact_results_beyond_2_to_the_53() -> None:
     assert star(exact([[-INF, 1.0, -INF], [-INF, -INF, 1.0], [-INF] * 3]) * big)[0, 2] == 2 * big
     assert determinant(np.diag([big] * 3) + np.where(np.eye(3), 0, -big)).value == 3 * big
     assert eigenvalue(walk).value == -1
+    chain = np.full((9, 9), -INF, dtype=object)
+    chain[np.arange(8), np.arange(1, 9)] = 2**51 + 1
+    assert star(chain)[0, 8] == 8 * (2**51 + 1)  # each entry is a float64 integer, this sum is none
+    assert least_solution(chain, np.array([-INF] * 8 + [1], dtype=object))[0] == 8 * (2**51 + 1) + 1

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from matrices import ARITHMETICS, INF, SEMIRINGS
 
 from tropix.linalg import (
+    Divergent,
     convex_hull_vertices,
     exact,
     extreme_generators,
     in_convex_hull,
+    least_solution,
     matmul,
     project,
     residuate,
@@ -188,3 +191,35 @@ def test_what_follows_from_zeros_in_a_two_sided_system() -> None:
     assert answer.status == "solution"
     assert answer.x.tolist()[:2] == [z, z]
     assert matmul(np.array(a), answer.x.astype(float)).tolist() == matmul(np.array(b), answer.x.astype(float)).tolist()
+
+
+def test_sparse_integers_are_decided_exactly() -> None:
+    """0 → 2 → 0 has weight 1, which the slack of floats for entries of this size hides."""
+    heights = np.array([57, -62, -6]) << 40
+    a = heights[:, None] - heights + np.array([[-1, -1, 1], [0, 0, -2], [0, 0, 0]])
+    for given in (a, sp.csr_array((a.ravel(), np.indices(a.shape).reshape(2, -1)), shape=a.shape)):
+        with pytest.raises(Divergent) as caught:
+            least_solution(given, np.zeros(3, dtype=int))
+        assert caught.value.mean == Fraction(1, 2)
+
+
+def test_mixed_operands_are_decided_before_rounding() -> None:
+    third = 1 / 3
+    assert not solve([[Fraction(1, 3)], [0]], np.array([third, 0.0]))
+    assert solve(exact([[third], [0]]), np.array([third, 0.0]))
+    assert not in_convex_hull(np.array([[2**53 + 1, 0]]), np.array([2.0**53, 0.0]))
+    assert solve(sp.csr_array([[1.0], [2.0]]), [3, 4])
+
+
+def test_separation_is_decided_beyond_rounding() -> None:
+    point = [0.2, 0.1 + 0.2]  # in floats 0.2 ⊗ (0, 0.1)
+    wall = separate([[0.0], [0.1]], point)
+    assert wall is not None
+    assert point not in wall
+
+
+def test_unused_columns_of_a_two_sided_system_have_finite_coefficients() -> None:
+    found = two_sided([[1]], [[0, -INF]], same=False)
+    assert found.status == "solution"
+    assert found.y[0] == found.x[0] + 1
+    assert found.y[1] < INF

@@ -99,6 +99,8 @@ def exact(values: npt.ArrayLike) -> ObjectArray:
     >>> exact([0.5, 3.0, -np.inf]).tolist()
     [Fraction(1, 2), 3, -inf]
     """
+    if is_sparse(values):
+        raise InvalidInput("exact arrays are dense: sparse matrices of integers are exact without this")
     arithmetic, (array,) = read("max", [values], exact=True, top=True)
     return arithmetic.write(array)
 
@@ -157,11 +159,15 @@ def _as_matrix(operand: Matrix) -> Any:
     if is_sparse(operand):
         import scipy.sparse as sp
 
+        if operand.ndim != 2:
+            raise InvalidInput(f"sparse array has shape {operand.shape}: expected two axes")
         matrix = sp.csr_array(operand)
         if not matrix.has_canonical_format:
             matrix = matrix.copy()
             matrix.sum_duplicates()  # what duplicates mean in scipy
         return matrix
+    if isinstance(operand, np.ma.MaskedArray):
+        raise InvalidInput("masked arrays are not supported: fill them with the semiring's zero")
     try:
         return np.asarray(operand)
     except ValueError:
@@ -224,7 +230,11 @@ def _rationals(array: Any, sign: int, top: bool) -> tuple[Array, Rationals]:
     """Which entries are finite, and these as rationals (flat), negated for min-plus."""
     values = array.data if is_sparse(array) else array.ravel()
     if values.dtype == object:
-        if any(v != v for v in values):
+        try:
+            undefined = any(v != v for v in values)
+        except (TypeError, ValueError):
+            raise InvalidInput("expected rational numbers as entries") from None
+        if undefined:
             raise InvalidInput("an entry is NaN: only numbers are allowed")
         infinite = np.array([isinstance(v, (float, np.floating)) and np.isinf(v) for v in values], dtype=np.bool_)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tropix.arrays import FloatArray
-from tropix.errors import Unsupported
+from tropix.errors import InvalidInput, Unsupported
 from tropix.linalg._classes import ordered_classes
 from tropix.linalg._eigenvalue import Eigenvalue, best_cycle
 
@@ -24,10 +24,12 @@ def closure(a: FloatArray, eps: float) -> FloatArray:
 
     with np.errstate(over="ignore"):
         d = a / eps
+    if (np.isfinite(d) != np.isfinite(a)).any():
+        raise InvalidInput(f"entries divided by eps = {eps:g} overflow: use a larger eps, or the limit")
     for k in range(len(d)):
         if d[k, k] >= 0:
             result = perron(a, eps)
-            raise Divergent(result.cycle, result.value)
+            raise Divergent(result.cycle, result.value, eps)
         pivot = -np.log(-np.expm1(d[k, k]))
         d = np.logaddexp(d, (d[:, k] + pivot)[:, None] + d[k])
     return np.asarray(d * eps)
@@ -47,6 +49,8 @@ def perron(a: FloatArray, eps: float) -> Eigenvalue:
         with np.errstate(over="ignore"):
             scaled = np.exp((a[np.ix_(nodes, nodes)] - float(mean) + v - v[:, None]) / eps)
         if len(nodes) == 1 and scaled[0, 0] == 0.0:
+            continue
+        if not scaled.any():  # far below the component of the cycle
             continue
         bottom, top, x = _noda(scaled)
         if np.log(bottom) > low:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
@@ -71,9 +72,9 @@ def eigenvalue(
     if exact:  # floats are rationals as they stand
         arithmetic = replace(arithmetic, kind="exact")
     if not arithmetic.exact:
-        gap = max(0.0, _largest_step(a, guess) - float(mean))
-        value = arithmetic.number(float(mean))
-        return Eigenvalue(value, cycle, arithmetic.write(guess), gap, method, False)
+        rounded = guess.astype(arithmetic.kind)
+        gap = max(0.0, float(_above(_largest_step(a, rounded.astype(np.float64)) - float(mean))))
+        return Eigenvalue(arithmetic.number(float(mean)), cycle, arithmetic.write(rounded), gap, method, False)
     mean, cycle, settled = prove(a, cycle, mean, guess)
     potential = np.empty(n, dtype=object)
     potential[:] = [arithmetic.number(v) for v in settled.fractions()]
@@ -146,14 +147,20 @@ def _join(matrix: Any, parts: list[IntArray], mean: float, potential: FloatArray
 
 
 def _largest_step(matrix: Any, v: FloatArray) -> float:
-    """Max over edges of a_ij + v_j − v_i."""
+    """An upper bound of the max over edges of a_ij + v_j − v_i, by a few units in the last place."""
     if is_sparse(matrix):
         rows, columns, weights = edges(matrix)
-        return float((weights + v[columns] - v[rows]).max(initial=-np.inf))
-    from tropix.kernels import max_plus_vector
+        reached, start = _above(weights + v[columns]), v[rows]
+    else:
+        from tropix.kernels import max_plus_vector
 
-    with np.errstate(invalid="ignore"):
-        return float((max_plus_vector(np.asarray(matrix, dtype=np.float64), v) - v).max(initial=-np.inf))
+        reached, start = _above(max_plus_vector(np.asarray(matrix, dtype=np.float64), v)), v
+    return float(_above(reached - start).max(initial=-np.inf))
+
+
+def _above(values: Any) -> Any:
+    """Floats above what was rounded to these."""
+    return np.where(values == -np.inf, values, np.nextafter(values, np.inf))
 
 
 def _row(matrix: Any, i: int) -> IntArray:
@@ -161,4 +168,5 @@ def _row(matrix: Any, i: int) -> IntArray:
 
 
 def _rows(A: Matrix) -> int:
-    return int(A.shape[0]) if hasattr(A, "shape") and A.shape else len(A)
+    """The number of rows of what may be a matrix; 0 for what has none, which `read` or `square` refuse."""
+    return int(A.shape[0]) if getattr(A, "shape", ()) else len(A) if isinstance(A, Sequence) else 0

@@ -10,6 +10,8 @@ import numpy as np
 from tropix.linalg._carrier import Array
 
 Entry = tuple[int, int]
+MAX_ENTRIES = 800
+"""Most finite entries of a matrix that is searched: the search nests as deep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ def factorize(a: Array, lower: int, limit: int) -> Factorization:
     cross in finite entries only and u_i + w_j ≤ a_ij there, with equality on the set, has a solution.
     """
     m, n = a.shape
+    if (a != -np.inf).sum() > MAX_ENTRIES:
+        return Factorization(lower, _trivial(a))
     entries = [(int(i), int(j)) for i, j in zip(*np.nonzero(a != -np.inf), strict=True)]
     clashes = {e: {f for f in entries if f != e and _clash(a, e, f)} for e in entries}
     order = sorted(entries, key=lambda e: -len(clashes[e]))

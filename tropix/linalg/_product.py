@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,10 @@ def add(A: Matrix, B: Matrix, semiring: SemiringLike = "max") -> Any:
 
 def identity(n: int, semiring: SemiringLike = "max", dtype: npt.DTypeLike = np.float64) -> Array:
     """The unit matrix I (n, n): 0 on the diagonal, the semiring's zero elsewhere; exact with ``dtype=object``."""
+    if not isinstance(n, (int, np.integer)) or n < 0:
+        raise InvalidInput(f"order {n!r}: expected a whole number >= 0")
+    if np.dtype(dtype).kind not in "fO":
+        raise InvalidInput(f"an identity of {np.dtype(dtype)} has no infinite entries: use a float type or object")
     out = np.full((n, n), -signed_eps(semiring)[0] * np.inf, dtype=dtype)
     np.fill_diagonal(out, 0)
     return out
@@ -69,6 +74,8 @@ def power(A: Matrix, k: int, semiring: SemiringLike = "max") -> Any:
     square(a)
     if arithmetic.eps:
         a = dense(a)
+    if not arithmetic.exact and _largest(a) * max(1, int(k)) > np.finfo(arithmetic.kind).max:
+        raise InvalidInput(f"entries of the power {k} may overflow {arithmetic.kind}: rescale, or use `exact`")
     base, result, rest = a.copy() if k == 1 else a, None, int(k)
     while rest:
         if rest & 1:
@@ -79,6 +86,11 @@ def power(A: Matrix, k: int, semiring: SemiringLike = "max") -> Any:
     if result is None:
         return identity(a.shape[0], semiring, object if arithmetic.exact else arithmetic.kind)
     return arithmetic.write_sparse(result) if is_sparse(result) else arithmetic.write(result)
+
+
+def _largest(a: Any) -> Fraction:
+    values = a.data if is_sparse(a) else a
+    return Fraction(float(np.abs(values[values != -np.inf]).max(initial=0.0)))
 
 
 def multiply(a: Any, b: Any, arithmetic: Arithmetic) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tropix.errors import InvalidInput
 from tropix.linalg._carrier import Array, Matrix, SemiringLike, read
-from tropix.linalg._factorization import factorize
+from tropix.linalg._factorization import MAX_ENTRIES, factorize
 from tropix.linalg._minors import levels, members
 from tropix.linalg._product import dense
 
@@ -52,7 +52,8 @@ def barvinok_rank(A: Matrix, semiring: SemiringLike = "max", *, limit: int = 20_
     """The least k with A = B ⊗ C, B (m, k), C (k, n): also called factor rank. NP-hard already for k = 3.
 
     The finite entries are split into sets that one matrix u ⊗ wᵀ ≤ A attains at once; the search visits at most
-    ``limit`` partial splits for each k, then only bounds are known. Factors are exact.
+    ``limit`` partial splits for each k, then only bounds are known, as of matrices of more than 800 finite entries.
+    Factors are exact.
     (Barvinok, Johnson, Woeginger, Woodroofe 1998; Develin, Santos, Sturmfels 2005.)
 
     >>> barvinok_rank([[0, 1], [2, 3]]).upper
@@ -63,7 +64,12 @@ def barvinok_rank(A: Matrix, semiring: SemiringLike = "max", *, limit: int = 20_
     lower = 1 if (a != -np.inf).any() else 0
     found = factorize(a, lower, limit)
     left, right = (arithmetic.write(factor) for factor in found.factors)
-    reason = "by search" if found.lower == left.shape[1] else f"search ended after {limit} splits"
+    if found.lower == left.shape[1]:
+        reason = "by search"
+    elif (a != -np.inf).sum() > MAX_ENTRIES:
+        reason = f"no search: more than {MAX_ENTRIES} finite entries"
+    else:
+        reason = f"search ended after {limit} splits"
     return Rank(found.lower, left.shape[1], reason, factors=(left, right))
 
 

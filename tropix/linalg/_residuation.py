@@ -82,7 +82,9 @@ def solve(A: Matrix, b: Matrix, semiring: SemiringLike = "max") -> Solution:
         x = adjoint(a, y)
         uncovered = np.flatnonzero(product(a, x) != y)
         return Solution(not len(uncovered), arithmetic.write(x), uncovered)
-    _, (precise, right) = read("max", [dense(a), y], exact=True)
+    # what was given, not what was read: mixed operands were rounded to floats
+    given = arithmetic.write(dense(a)) if is_sparse(a) else A
+    _, (precise, right) = read(semiring, [given, b], exact=True)
     uncovered = np.flatnonzero(product(precise, adjoint(precise, right)) != right)
     return Solution(not len(uncovered), arithmetic.write(adjoint(a, dense(y))), uncovered)
 

@@ -114,5 +114,7 @@ def convex_hull_vertices(points: Matrix, semiring: SemiringLike = "max") -> tupl
 def _homogeneous(points: Matrix, semiring: SemiringLike) -> Array:
     """Points with a first coordinate 0, in the arithmetic they were given in."""
     arithmetic, (p,) = read(semiring, [points], deformed=NO_ADJOINT)
+    if p.ndim not in (1, 2):
+        raise InvalidInput(f"points have shape {p.shape}: expected (k, d), or (d,) for one")
     written = arithmetic.write(dense(p))
     return np.concatenate([np.zeros((*written.shape[:-1], 1), dtype=written.dtype), written], axis=-1)

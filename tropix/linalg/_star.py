@@ -9,16 +9,24 @@ import numpy as np
 
 from tropix import kernels
 from tropix.errors import InvalidInput
-from tropix.linalg._carrier import EXACT_FLOATS, Arithmetic, Array, Matrix, Number, SemiringLike, is_sparse, read
+from tropix.linalg._carrier import EXACT_FLOATS, Arithmetic, Array, Matrix, Number, SemiringLike, read
 from tropix.linalg._eigenvalue import _rows, best_cycle, prove
 from tropix.linalg._product import dense, product, square
 
 
 class Divergent(InvalidInput):
-    """A star that does not exist: ``cycle`` has the mean weight ``mean`` > 0 (in min-plus < 0)."""
+    """A star that does not exist: ``cycle`` has the mean weight ``mean`` > 0 (in min-plus < 0).
 
-    def __init__(self, cycle: tuple[int, ...], mean: Number) -> None:
+    Over S_ε ``mean`` is the eigenvalue λ_ε ≥ 0, and ``cycle`` one of maximal mean weight, which may be below 0.
+    """
+
+    def __init__(self, cycle: tuple[int, ...], mean: Number, eps: float = 0.0) -> None:
         self.cycle, self.mean = cycle, mean
+        if eps:
+            super().__init__(
+                f"the star does not exist: the eigenvalue over S_eps (eps = {eps:g}) is {mean}, expected below 0"
+            )
+            return
         shown = " -> ".join(map(str, cycle[:8])) + (" -> ..." if len(cycle) > 8 else "")
         super().__init__(f"the star does not exist: cycle {shown} of {len(cycle)} nodes has mean weight {mean}")
 
@@ -142,7 +150,7 @@ def _refuse_positive_cycle(a: Any, arithmetic: Arithmetic) -> None:
     if found is None:
         return
     cycle, guess, mean = found
-    if mean <= 0 and arithmetic.exact and not is_sparse(a):
+    if mean <= 0 and arithmetic.exact:
         mean, cycle, _ = prove(a, cycle, mean, guess)
     if mean > 0:
         exact_mean: Fraction = mean
