@@ -126,3 +126,14 @@ def test_gaps_far_below_rounding_are_decided_exactly() -> None:
         rows = Rationals.of(np.array([[0, 0], [1, lift], [2, 0]], dtype=object))
         verdicts = Cells([rows], None).decide(np.array([[0], [1], [2]]))
         assert verdicts.interior.tolist() == [True, inside, True]
+
+
+@pytest.mark.parametrize("box", [(5e299, 1e300), (-1e300, 1e300), (1e299, np.inf)])
+def test_rationals_that_floats_round_to_subnormal_numbers_are_told_apart(box: tuple[float, float]) -> None:
+    steep, flat = Fraction(12, 5) / 2**1074, Fraction(2) / 2**1074  # one float64 stands for both
+    lift = Fraction(1e-25)
+    domain = Box.of(box, 1)
+    rows = Rationals.of(np.array([[steep, 0], [flat, lift]], dtype=object))
+    verdicts = Cells([rows], domain).decide(np.array([[0], [1]]))
+    crossing = lift / (steep - flat)
+    assert verdicts.interior.tolist() == [crossing < box[1], crossing > Fraction(box[0])]

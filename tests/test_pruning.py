@@ -338,3 +338,12 @@ def test_witnesses_beyond_ties_at_the_base_point(monkeypatch: pytest.MonkeyPatch
     f = TropicalPolynomial([[1.0], [2.0], [-1.0]], [0.0, 0.0, 0.0])  # all tie at 0
     assert kept(f) == 2
     assert kept(f, (0, np.inf)) == 1
+
+
+def test_large_polynomials_full_ties_have_evidence_that_names_each_monomial_once() -> None:
+    grid = np.array(list(product(range(10), repeat=3)))
+    piece, inside = np.divmod(grid, 3)
+    heights = 2 * piece**2 + inside * (2 * (piece + 1) ** 2 - 2 * piece**2) / 3  # bends at multiples of 3 only
+    pruning = TropicalPolynomial(grid / 3, -heights.sum(axis=1)).pruning()
+    assert sorted([*pruning.kept, *(d.index for d in pruning.dropped)]) == list(range(1000))
+    assert pruning.verify()

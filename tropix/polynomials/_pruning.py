@@ -182,7 +182,9 @@ def _outsiders(cells: Cells, progress: Progress | None) -> tuple[IntArray, IntAr
                 progress(cells.own - len(open_rows) + start, cells.own)
         sample = np.union1d(sample, np.concatenate(above))
         open_rows = np.setdiff1d(open_rows, np.concatenate([sample, *gone]))
-    return sample, np.concatenate(gone), np.concatenate(bases)
+    dominated = np.concatenate(gone)
+    # a dominated row may tie with others where it joined the sample
+    return np.setdiff1d(sample, dominated), dominated, np.concatenate(bases)
 
 
 @dataclass(frozen=True, eq=False)
