@@ -373,3 +373,11 @@ def test_altered_evidence_of_a_product_is_rejected() -> None:
         settled = {**verdicts.settled, int(dropped[0]): nothing}
         forged = settled if found._choices[dropped[0], 0] else {int(dropped[0]): replace(nothing, support=(1,))}
         assert replace(found, _verdicts=replace(verdicts, settled=forged)).verify() is False
+
+
+def test_copies_that_excuse_each_other_by_a_mean_are_rejected() -> None:
+    pruning = TropicalPolynomial([[0], [0], [1]], [0, 0, -5]).pruning()
+    half = Fraction(1, 2)
+    forged = tuple(Domination(k, (0, 1), (half, half)) for k in (0, 1))
+    assert pruning.kept.tolist() == [0, 2]
+    assert not replace(pruning, kept=np.array([2]), witnesses=pruning.witnesses[1:], dropped=forged).verify()
