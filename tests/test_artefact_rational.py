@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tropixc
-from tropix import Box, FormatError, InvalidInput, TropicalPolynomial, TropicalRational, TropixError, Unsupported
+from tropix import (
+    Box,
+    FormatError,
+    InvalidInput,
+    Polyhedron,
+    TropicalPolynomial,
+    TropicalRational,
+    TropixError,
+    Unsupported,
+)
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.fractions()
 tables = st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=4)
@@ -170,3 +179,34 @@ def test_the_file_of_a_rational_function_is_written_and_read(tmp_path: Path) -> 
     assert isinstance(back, TropicalRational)
     assert (back.numerator, back.denominator) == (f.numerator, f.denominator)
     assert back([-1.5]) == circuit([[-1.5]])[0, 0] == -3.75
+
+
+@pytest.mark.parametrize("simple", [False, True])
+def test_a_polyhedron_survives_with_its_halfspaces(simple: bool) -> None:
+    domain = Polyhedron.where([[0.1, 1.0]], [1 / 3], ([-np.inf, -1], [1e300, 1]))
+    line = TropicalPolynomial([[1.0, 0.5]], [2.0])
+    artefact = tropixc.Artefact((line if simple else TropicalRational(line, line),), (0,), domain)
+    back = tropixc.Artefact.from_json(artefact.to_json()).box
+    assert artefact.version == 2
+    assert isinstance(back, Polyhedron)
+    for name in ("lower", "upper", "weights", "bounds"):
+        assert getattr(back, name).tolist() == getattr(domain, name).tolist()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": None},
+        {"bounds": []},
+        {"weights": [[1.0]]},
+        {"weights": [["x", 1.0]]},
+        {"bounds": [10**400]},
+        {"bounds": ["1/0"]},
+    ],
+)
+def test_bad_halfspaces_are_refused(change: dict[str, object]) -> None:
+    line = TropicalPolynomial([[1.0, 0.5]], [2.0])
+    data = json.loads(tropixc.Artefact((line,), (0,), Polyhedron.where([[1.0, 1.0]], [1.0])).to_json())
+    data["box"].update(change)
+    with pytest.raises(InvalidInput):
+        tropixc.Artefact.from_json(json.dumps(data))

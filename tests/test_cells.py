@@ -126,3 +126,70 @@ def test_gaps_far_below_rounding_are_decided_exactly() -> None:
         rows = Rationals.of(np.array([[0, 0], [1, lift], [2, 0]], dtype=object))
         verdicts = Cells([rows], None).decide(np.array([[0], [1], [2]]))
         assert verdicts.interior.tolist() == [True, inside, True]
+
+
+@pytest.mark.parametrize("box", [(5e299, 1e300), (-1e300, 1e300), (1e299, np.inf)])
+def test_rationals_that_floats_round_to_subnormal_numbers_are_told_apart(box: tuple[float, float]) -> None:
+    steep, flat = Fraction(12, 5) / 2**1074, Fraction(2) / 2**1074  # one float64 stands for both
+    lift = Fraction(1e-25)
+    domain = Box.of(box, 1)
+    rows = Rationals.of(np.array([[steep, 0], [flat, lift]], dtype=object))
+    verdicts = Cells([rows], domain).decide(np.array([[0], [1]]))
+    crossing = lift / (steep - flat)
+    assert verdicts.interior.tolist() == [crossing < box[1], crossing > Fraction(box[0])]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_values_that_cancel_are_never_certain_by_rounding(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(40):
+        weights, point = rng.normal(size=3), rng.normal(size=(1, 3))
+        value = (Rationals.of(weights[None]) @ Rationals.of(point).transpose).floats()[0, 0]
+        near = np.nextafter(value, rng.choice([-np.inf, np.inf]))
+        lifts = np.array([value, near, value + rng.normal() * 1e-16])
+        cells = Cells([Rationals.of(np.vstack([[*weights, 0.0], [0, 0, 0, lift]])) for lift in lifts], None)
+        for g in range(3):
+            for row in (0, 1):
+                choice = np.array([[2 * h + (row if h == g else 0) for h in range(3)]])
+                expected = cells.holds_strictly(choice[0], Rationals.of(point))
+                assert cells.strictly_largest(choice, point).tolist() == [expected]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("thickness", [1.0, 1e-15])
+@pytest.mark.parametrize(("share", "depth"), [(0.0, 1.0), (0.25, 0.0)])
+def test_multipliers_are_never_certain_by_rounding(seed: int, thickness: float, share: float, depth: float) -> None:
+    """Rows on the border of a simplex (share 0), or on the plane above it (depth 0): errors of either sign."""
+    rng = np.random.default_rng(seed)
+    for _ in range(60):
+        corners = rng.normal(size=(3, 3))
+        corners[2, :2] = corners[:2, :2].mean(axis=0) + thickness * rng.normal(size=2)
+        mix = np.array([0.75 - share, 0.25, share])
+        chosen = mix @ corners - [0, 0, depth]
+        cells = Cells([Rationals.of(np.vstack([chosen, corners]))], None)
+        bases = np.array([[1, 2, 3]])
+        if cells._multipliers_certain(np.array([[0]]), bases)[0]:
+            assert cells.multipliers(np.array([0]), bases[0]) is not None
+
+
+def test_multipliers_are_not_certain_where_floats_stand_for_other_rationals() -> None:
+    beside = Fraction(1) + Fraction(1, 2**70)  # its float64 is 1, but 1 is no mean of it and 2
+    cells = Cells([Rationals.of(np.array([[1, -1], [beside, 0], [2, 0]], dtype=object))], None)
+    assert not cells._multipliers_certain(np.array([[0]]), np.array([[1, 2]]))[0]
+    assert cells.multipliers(np.array([0]), np.array([1, 2])) is None
+
+
+@pytest.mark.parametrize("scale", [2.0**-20, 1.0, 2.0**20])
+def test_ends_of_boxes_count_in_the_scale_of_their_coordinate(scale: float) -> None:
+    for height, dominated in ((0.5, False), (2.0, True)):  # at the upper end the other row is 1 - height
+        cells = Cells([Rationals.of([[0.0, 0.0], [1 / scale, -height]])], Box.of((0.0, scale), 1))
+        upper = np.array([[0, 2]])
+        assert cells._multipliers_certain(np.array([[1]]), upper).tolist() == [dominated]
+        assert (cells.multipliers(np.array([1]), upper[0]) is not None) == dominated
+
+
+def test_a_coordinate_beyond_the_range_of_scales_leaves_nothing_certain() -> None:
+    rows = Rationals.of([[0.0, 0.0], [1.4 * 2.0**-512, -1.5 * 2.0**511]])
+    cells = Cells([rows], Box.of((0.0, 1.7e308), 1))  # at the upper end the second row is positive
+    assert not cells._multipliers_certain(np.array([[1]]), np.array([[0, 2]]))[0]
+    assert cells.decide(np.array([[0], [1]])).interior.tolist() == [True, True]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull
 
-from tropix import InvalidInput, TropicalPolynomial
+from tropix import Box, InvalidInput, Polyhedron, TropicalPolynomial
 from tropix.exact import Rationals
-from tropix.polynomials import Domination
+from tropix.polynomials import Domination, prune_product
 from tropix.polynomials._cells import Cells, Proposals
 
 
@@ -338,3 +338,46 @@ def test_witnesses_beyond_ties_at_the_base_point(monkeypatch: pytest.MonkeyPatch
     f = TropicalPolynomial([[1.0], [2.0], [-1.0]], [0.0, 0.0, 0.0])  # all tie at 0
     assert kept(f) == 2
     assert kept(f, (0, np.inf)) == 1
+
+
+def test_large_polynomials_full_ties_have_evidence_that_names_each_monomial_once() -> None:
+    grid = np.array(list(product(range(10), repeat=3)))
+    piece, inside = np.divmod(grid, 3)
+    heights = 2 * piece**2 + inside * (2 * (piece + 1) ** 2 - 2 * piece**2) / 3  # bends at multiples of 3 only
+    pruning = TropicalPolynomial(grid / 3, -heights.sum(axis=1)).pruning()
+    assert sorted([*pruning.kept, *(d.index for d in pruning.dropped)]) == list(range(1000))
+    assert pruning.verify()
+
+
+def test_combinations_with_rounding_weights_are_no_evidence() -> None:
+    big = 2**60
+    rows = np.array([[0], [2], [1]], dtype=object), np.array([big, big, big + 1], dtype=object)
+    pruning = TropicalPolynomial(*rows).pruning()
+    assert pruning.kept.tolist() == [0, 1, 2]
+    forged = (Domination(2, (0, 1), (0.5, 0.5)),)  # type: ignore[arg-type]
+    assert not replace(pruning, kept=np.array([0, 1]), witnesses=pruning.witnesses[:2], dropped=forged).verify()
+
+
+def test_altered_evidence_of_a_product_is_rejected() -> None:
+    f, g = TropicalPolynomial([[0, 0], [1, 0]], [0, 0]), TropicalPolynomial([[0, 0], [1, 1], [2, 0]], [0, 0, -1])
+    for box in (None, (-3, 3), Polyhedron.where([[1, 1]], [1], (-3, 3))):
+        found = prune_product(f, g, Box.of(box, 2) if box is not None else None)
+        assert found.verify()
+        assert not replace(found, pairs=found.pairs[:-1], witnesses=found.witnesses[:-1]).verify()
+        assert not replace(found, pairs=found.pairs[::-1]).verify()
+        assert not replace(found, witnesses=found.witnesses[::-1]).verify()
+        verdicts = found._verdicts
+        dropped = np.flatnonzero(~verdicts.interior)
+        assert len(dropped)
+        nothing = Domination(-1, (0,), (Fraction(1),))
+        settled = {**verdicts.settled, int(dropped[0]): nothing}
+        forged = settled if found._choices[dropped[0], 0] else {int(dropped[0]): replace(nothing, support=(1,))}
+        assert replace(found, _verdicts=replace(verdicts, settled=forged)).verify() is False
+
+
+def test_copies_that_excuse_each_other_by_a_mean_are_rejected() -> None:
+    pruning = TropicalPolynomial([[0], [0], [1]], [0, 0, -5]).pruning()
+    half = Fraction(1, 2)
+    forged = tuple(Domination(k, (0, 1), (half, half)) for k in (0, 1))
+    assert pruning.kept.tolist() == [0, 2]
+    assert not replace(pruning, kept=np.array([2]), witnesses=pruning.witnesses[1:], dropped=forged).verify()

@@ -196,3 +196,12 @@ def affine_piece(circuit: Circuit, pattern: dict[str, np.ndarray]) -> np.ndarray
         else:
             rows.append(np.vectorize(Fraction, otypes=[object])(np.eye(node.size, node.size + 1)))
     return np.asarray(rows[circuit.output][0])
+
+
+@pytest.mark.parametrize("target", ["polynomial", "rational"])
+def test_networks_may_be_deeper_than_the_stack(target: str) -> None:
+    layers = [(np.eye(2), [-1.0, -1.0], "relu") for _ in range(300)]
+    sign = 1.0 if target == "polynomial" else -1.0
+    circuit = tropixc.from_arrays([*layers, ([[1.0, sign]], [0.0], None)])
+    function = tropixc.compile(circuit, target)
+    assert function([[301.0, 300.0], [0.0, 302.0]]).tolist() == [1.0, 2 * sign]

@@ -34,6 +34,8 @@ WORK = 3e8
 TIE = 1e-11
 """Scaled gaps within this of zero look like ties: multipliers are sought first, and exactly."""
 SMALLEST = 1e-290
+SUBNORMAL = 2.0**-1074
+"""Rational numbers below the smallest normal float are rounded to multiples of this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +203,8 @@ class Cells:
     def strictly_largest(self, chosen: IntArray, points: FloatArray) -> BoolArray:
         """For each point, whether the chosen rows are strictly the largest of their functions there: exactly.
 
-        The rounding error of w·x + c, with w and c themselves rounded, is at most (d + 4)·u·(|w|·|x| + |c|).
+        The rounding error of w·x + c, with w and c themselves rounded, is at most (d + 4)·u·(|w|·|x| + |c|), and where
+        numbers are subnormal 2⁻¹⁰⁷⁴ (|x|₁ + d + 1) more.
         """
         if len(chosen) == 0:
             return np.zeros(0, dtype=np.bool_)
@@ -210,6 +213,7 @@ class Cells:
             values = points @ weights.T + constants
             size = np.abs(points) @ np.abs(weights.T) + np.abs(constants)
             error = (self.dimension + 5) * UNIT * size + 1e-300
+            error += SUBNORMAL * np.abs(points).sum(axis=1)[:, None]
             low = np.take_along_axis(values - error, chosen, axis=1)
             values += error
         np.put_along_axis(values, chosen, -np.inf, axis=1)
@@ -284,6 +288,7 @@ class Cells:
             base = self.floats[reference] / self.widths
             difference = (picked - base) * real[:, :, None]
             error = 4 * UNIT * (np.abs(picked) + np.abs(base)) * real[:, :, None] + 1e-300
+            error += 2 * SUBNORMAL / self.widths
         columns = difference.copy()
         columns[:, :, -1] = real
         costs, cost_error = difference[:, :, -1].copy(), error[:, :, -1].copy()
@@ -298,6 +303,7 @@ class Cells:
             columns[q, j, index] = sign
             with np.errstate(all="ignore"):
                 slope = self.widths[-1] / self.widths[index]
+                slope[~np.isfinite(slope) | (slope == 0.0)] = np.nan  # out of range: nothing is certain
                 costs[q, j] = -sign * (end / slope)
                 cost_error[q, j] = 4 * UNIT * np.abs(costs[q, j]) + 1e-300
         return columns.transpose(0, 2, 1), matrix_error.transpose(0, 2, 1), costs, cost_error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from tropix.boxes import Box
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 from tropix.polynomials._cells import Cells, Progress, Verdicts
+from tropix.polynomials._dominance import Domination
+from tropix.polynomials._pruning import dominates
 from tropix.polynomials._reduction import Reduction
 from tropix.polynomials._tropical import TropicalPolynomial
 
@@ -27,6 +29,8 @@ class ProductPruning:
     box: Box | None
     pairs: IntArray
     witnesses: Rationals
+    _reduction: Reduction
+    _names: tuple[IntArray, IntArray]
     _cells: Cells
     _choices: IntArray
     _verdicts: Verdicts
@@ -38,16 +42,44 @@ class ProductPruning:
         return TropicalPolynomial.from_rationals(first + second)
 
     def verify(self) -> bool:
-        """Recheck each pair in rational arithmetic, without any solver: a strict witness, or multipliers against it."""
+        """Recheck each pair in rational arithmetic, without any solver: a strict witness, or multipliers against it.
+
+        Pairs of the factors' irredundant monomials: those are what their own `Pruning` shows, or were taken as given.
+        """
         verdicts, cells = self._verdicts, self._cells
+        i, j = self._choices[verdicts.interior].T
+        pairs = np.column_stack([self._names[0][i], self._names[1][j - len(self._names[0])]])
+        if not np.array_equal(self.pairs, pairs):
+            return False
+        if not self.witnesses.equals(self._reduction.lift(verdicts.points)):
+            return False
+        if not self._in_box(verdicts.points):
+            return False
         position = np.cumsum(verdicts.interior) - 1
         for q, choice in enumerate(cells.complete(self._choices)):
             if verdicts.interior[q]:
                 if not cells.holds_strictly(choice, verdicts.points[position[q] : position[q] + 1]):
                     return False
-            elif q not in verdicts.settled and cells.multipliers(choice, verdicts.bases[q]) is None:
-                return False
+            else:
+                found = verdicts.settled.get(q) or cells.multipliers(choice, verdicts.bases[q])
+                if found is None or not self._is_empty(choice, found):
+                    return False
         return True
+
+    def _in_box(self, points: Rationals) -> bool:
+        ends, values = self._cells.exact_ends, points.fractions()
+        return all(sign * (end - value) >= 0 for i, sign, end in ends for value in values[:, i])
+
+    def _is_empty(self, choice: IntArray, found: Domination) -> bool:
+        """Whether the multipliers make Σ λ (row − chosen row of its polynomial) nonnegative on the domain."""
+        cells = self._cells
+        rows = np.array([*found.support, *(cells.own + 1 + h for h in found.walls)], dtype=np.int64)
+        chosen = choice[np.searchsorted(cells.offsets, rows, side="right") - 1]
+        zero = Rationals(np.zeros((1, cells.dimension + 1), dtype=object), 1)
+        table = Rationals.concatenate([zero, cells.rows[rows] - cells.rows[chosen]])
+        weights = (*found.weights, *found.wall_weights)
+        plain = replace(found, index=0, support=tuple(range(1, len(table))), weights=weights, walls=(), wall_weights=())
+        return bool(found.support) and dominates(table, plain, cells.box)
 
 
 def prune_product(
@@ -76,4 +108,6 @@ def prune_product(
     verdicts = cells.decide(choices, progress=progress)
     inside = verdicts.interior
     pairs = np.column_stack([names[0][i[inside]], names[1][j[inside]]])
-    return ProductPruning((f, g), box, pairs, reduction.lift(verdicts.points), cells, choices, verdicts)
+    return ProductPruning(
+        (f, g), box, pairs, reduction.lift(verdicts.points), reduction, (names[0], names[1]), cells, choices, verdicts
+    )

@@ -54,7 +54,7 @@ class Pruning:
             return False
         if self.witnesses.shape != (len(self.kept), self.original.dimension):
             return False
-        if not all(_dominates(rows, domination, self.box) for domination in dropped):
+        if not all(dominates(rows, domination, self.box) for domination in dropped):
             return False
         twins = {d.index for d in dropped if _is_twin(rows, d, self.box)}
         for domination in dropped:
@@ -91,13 +91,15 @@ def _is_twin(rows: Rationals, domination: Domination, box: Box | None) -> bool:
     if len(domination.support) != 1 or domination.walls:
         return False
     swapped = Domination(domination.support[0], (domination.index,), (Fraction(1),))
-    return _dominates(rows, domination, box) and _dominates(rows, swapped, box)
+    return dominates(rows, domination, box) and dominates(rows, swapped, box)
 
 
-def _dominates(rows: Rationals, domination: Domination, box: Box | None) -> bool:
+def dominates(rows: Rationals, domination: Domination, box: Box | None) -> bool:
     """Whether (row k·Σ weights − Σ weights·rows − Σ wall_weights·walls)(x) is ≤ 0 on the whole box, in Fractions."""
     weights, wall_weights = domination.weights, domination.wall_weights
     if len(domination.support) != len(weights) or len(domination.walls) != len(wall_weights):
+        return False
+    if not all(isinstance(weight, int | Fraction) for weight in [*weights, *wall_weights]):  # floats would round
         return False
     if min([*weights, *wall_weights], default=Fraction(-1)) < 0 or sum(weights) + sum(wall_weights) != 1:
         return False
@@ -182,7 +184,9 @@ def _outsiders(cells: Cells, progress: Progress | None) -> tuple[IntArray, IntAr
                 progress(cells.own - len(open_rows) + start, cells.own)
         sample = np.union1d(sample, np.concatenate(above))
         open_rows = np.setdiff1d(open_rows, np.concatenate([sample, *gone]))
-    return sample, np.concatenate(gone), np.concatenate(bases)
+    dominated = np.concatenate(gone)
+    # a dominated row may tie with others where it joined the sample
+    return np.setdiff1d(sample, dominated), dominated, np.concatenate(bases)
 
 
 @dataclass(frozen=True, eq=False)

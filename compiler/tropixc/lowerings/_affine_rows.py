@@ -7,6 +7,7 @@ import numpy as np
 from tropix.circuits import Affine, Circuit, Input, Matrix
 from tropix.errors import Unsupported
 from tropix.exact import Rationals
+from tropixc.lowerings._dependencies import dependencies_first
 
 MAX_TABLE = 5_000_000
 """Largest number of exact numbers that describe one node of affine functions."""
@@ -21,9 +22,11 @@ class AffineRows:
 
     def of(self, position: int) -> Rationals | None:
         """The rows (size, d+1) of a node; None if it is not affine in x by its construction."""
-        if position not in self._held:
-            self._held[position] = self._compute(position)
-        return self._held[position]
+        return dependencies_first(position, self._needs, self._compute, self._held)
+
+    def _needs(self, position: int) -> list[int]:
+        node = self.circuit.nodes[position]
+        return [term.source for term in node.terms] if isinstance(node, Affine) else []
 
     def _compute(self, position: int) -> Rationals | None:
         node = self.circuit.nodes[position]

@@ -1,7 +1,7 @@
 """The compiled artefact: tropical functions in a versioned JSON file in which every number survives exactly.
 
-Version 1 holds polynomials, version 2 rational functions as well; polynomials alone are written as version 1. The file
-is data: reading it evaluates nothing, and sizes are bounded.
+Version 1 holds polynomials on ℝ^d or a box, version 2 rational functions and polyhedra as well; what version 1 can hold
+is written as version 1. The file is data: reading it evaluates nothing, and sizes are bounded.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ class Artefact:
 
     @property
     def version(self) -> int:
-        """The version of the format that holds these functions: 1 for polynomials, 2 for rational functions too."""
-        return 1 if all(isinstance(function, TropicalPolynomial) for function in self.functions) else 2
+        """The version of the format that holds all this: 1 for polynomials, 2 for rational functions and polyhedra."""
+        simple = all(isinstance(function, TropicalPolynomial) for function in self.functions)
+        return 1 if simple and not isinstance(self.box, Polyhedron) else 2
 
     def to_json(self) -> str:
         """The file's text."""
@@ -114,7 +115,7 @@ class Artefact:
         outputs = tuple(entry.get("output") for entry in entries)
         if not all(isinstance(output, int) and not isinstance(output, bool) and output >= 0 for output in outputs):
             raise FormatError(f"every entry of {key} needs an output index >= 0")
-        return cls(functions, outputs, read_box(data.get("box"), dimension), source)
+        return cls(functions, outputs, read_box(data.get("box"), dimension, halfspaces=version > 1), source)
 
 
 def write_artefact(path: str | Path, artefact: Artefact) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tropix.boxes import Box
+from tropix.boxes import Box, Polyhedron
 from tropix.errors import FormatError, TropixError, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import TropicalPolynomial, TropicalRational
@@ -50,12 +50,17 @@ def read_function(entry: dict[str, Any], dimension: int, where: str, *, rational
 
 
 def box_data(box: Box | None) -> dict[str, Any] | None:
-    """The ends of a box."""
-    return None if box is None else {"lower": [_end(v) for v in box.lower], "upper": [_end(v) for v in box.upper]}
+    """The ends of a box, and the halfspaces of a polyhedron."""
+    if box is None:
+        return None
+    data: dict[str, Any] = {"lower": [_end(v) for v in box.lower], "upper": [_end(v) for v in box.upper]}
+    if isinstance(box, Polyhedron):
+        data.update(weights=box.weights.tolist(), bounds=box.bounds.tolist())
+    return data
 
 
-def read_box(value: Any, dimension: int) -> Box | None:
-    """The box that `box_data` wrote."""
+def read_box(value: Any, dimension: int, *, halfspaces: bool) -> Box | None:
+    """The box, or where ``halfspaces`` are allowed the polyhedron, that `box_data` wrote."""
     if value is None:
         return None
     ends = []
@@ -67,7 +72,20 @@ def read_box(value: Any, dimension: int) -> Box | None:
             ends.append([float(v) if v in ("inf", "-inf") else float(_number(v, f"box {name}")) for v in numbers])
         except OverflowError:
             raise FormatError(f"box: a number in {name!r} exceeds the range of float64") from None
-    return Box.of((ends[0], ends[1]), dimension)
+    if not halfspaces or ("weights" not in value and "bounds" not in value):
+        return Box.of((ends[0], ends[1]), dimension)
+    weights, bounds = value.get("weights"), value.get("bounds")
+    if not isinstance(weights, list) or not isinstance(bounds, list) or len(weights) != len(bounds):
+        raise FormatError("box: expected equally long lists 'weights' and 'bounds'")
+    if not all(isinstance(row, list) and len(row) == dimension for row in weights):
+        raise FormatError(f"box: every row of 'weights' needs {dimension} numbers")
+    try:
+        rows = [[float(_number(v, "box weights")) for v in row] for row in weights]
+        limits = [float(_number(v, "box bounds")) for v in bounds]
+    except OverflowError:
+        raise FormatError("box: a halfspace exceeds the range of float64") from None
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), dimension)
+    return Polyhedron.where(table, np.array(limits, dtype=np.float64), (ends[0], ends[1]))
 
 
 def reject_constant(name: str) -> NoReturn:

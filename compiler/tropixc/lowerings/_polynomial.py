@@ -17,6 +17,7 @@ from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial, prune_product
 from tropixc.lowerings._activations import Pattern, activation_patterns
 from tropixc.lowerings._affine_rows import AffineRows, exact_matrix
+from tropixc.lowerings._dependencies import dependencies_first
 
 Progress = Callable[[int], None]
 
@@ -116,11 +117,24 @@ class _Expansion:
         self._rows = AffineRows(circuit)
 
     def component(self, node: int, index: int, sign: int) -> TropicalPolynomial:
-        """The polynomial of sign·v[index]."""
-        key = (node, index, sign)
-        if key not in self._components:
-            self._components[key] = self._compute(node, index, sign)
-        return self._components[key]
+        """The polynomial of sign·v[index]; what it needs is computed first, for networks may be deep."""
+        return dependencies_first((node, index, sign), self._needs, lambda key: self._compute(*key), self._components)
+
+    def _needs(self, key: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+        position, index, sign = key
+        node = self.circuit.nodes[position]
+        if self._rows.of(position) is not None or isinstance(node, Gibbs):
+            return []
+        if isinstance(node, LogSumExp):
+            return [(node.source, j, sign) for j in range(int(node.segments[index]), int(node.segments[index + 1]))]
+        assert isinstance(node, Affine)
+        needed = []
+        for term in node.terms:
+            if self._rows.of(term.source) is None:
+                row = sp.csr_array(term.matrix[[index]])
+                pairs = zip(row.indices.tolist(), row.data, strict=True)
+                needed += [(term.source, j, sign if weight > 0 else -sign) for j, weight in pairs]
+        return needed
 
     def _compute(self, position: int, index: int, sign: int) -> TropicalPolynomial:
         rows = self._rows.of(position)

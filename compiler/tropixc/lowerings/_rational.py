@@ -19,6 +19,7 @@ from tropix.exact import Rationals
 from tropix.polynomials import ProductPruning, TropicalPolynomial, TropicalRational, prune_product
 from tropixc.lowerings._activations import Pattern, activation_patterns
 from tropixc.lowerings._affine_rows import AffineRows
+from tropixc.lowerings._dependencies import dependencies_first
 from tropixc.lowerings._polynomial import MAX_PRODUCT, Progress
 
 OutputProgress = Callable[[int, int], None]
@@ -181,11 +182,18 @@ class _Expansion:
         return RationalLowering(self.circuit, output, self.box, function, formed, len(total.weights), len(cancelled))
 
     def component(self, position: int, index: int) -> _Combination:
-        """The combination of v[index]."""
-        key = (position, index)
-        if key not in self._components:
-            self._components[key] = self._compute(position, index)
-        return self._components[key]
+        """The combination of v[index]; what it needs is computed first, for networks may be deep."""
+        return dependencies_first((position, index), self._needs, lambda key: self._compute(*key), self._components)
+
+    def _needs(self, key: tuple[int, int]) -> list[tuple[int, int]]:
+        position, index = key
+        node = self.circuit.nodes[position]
+        if self._rows.of(position) is not None:
+            return []
+        if isinstance(node, LogSumExp):
+            return [(node.source, j) for j in range(int(node.segments[index]), int(node.segments[index + 1]))]
+        assert isinstance(node, Affine)
+        return [(term.source, j) for term in node.terms for j in sp.csr_array(term.matrix[[index]]).indices.tolist()]
 
     def function(self, combination: _Combination) -> TropicalRational:
         """The combination as numerator and denominator."""
