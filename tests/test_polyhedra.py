@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 import tropixc
-from tropix import InvalidInput, Polyhedron, TropicalPolynomial, TropicalRational, Unsupported, equivalent
+from tropix import InvalidInput, Polyhedron, TropicalPolynomial, TropicalRational, equivalent
 from tropix.exact import Rationals
 from tropix.polynomials import prune_product
 
@@ -145,9 +145,3 @@ def test_networks_on_polyhedra(seed: int) -> None:
     assert isinstance(around, TropicalRational)
     assert function.equivalent(around, domain)
     assert sum(function.size) <= sum(around.size)
-
-
-def test_files_hold_boxes_only() -> None:
-    domain = Polyhedron.where([[1.0]], [0.5], (0, 1))
-    with pytest.raises(Unsupported, match="not polyhedra"):
-        tropixc.Artefact((TropicalPolynomial.constant(0, 1),), (0,), domain)

@@ -43,8 +43,6 @@ class Artefact:
             raise FormatError(f"an output is named twice in {self.outputs}")
         if len({function.dimension for function in self.functions}) != 1:
             raise FormatError("functions in different numbers of variables")
-        if isinstance(self.box, Polyhedron):
-            raise Unsupported("the file format holds boxes, not polyhedra: compile on the box around the polyhedron")
 
     @property
     def dimension(self) -> int:
