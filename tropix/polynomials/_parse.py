@@ -54,6 +54,10 @@ def parse_rational(text: str, names: Sequence[str] | None, floats: bool) -> Trop
     return parser.guarded(lambda: _pieces.rational(pieces, parser.variables()))
 
 
+FOLDED = 256
+"""A sum of more terms is added up before the next one is read."""
+
+
 class _Parser:
     """The rules, one a method; ``at`` is the position of the token that comes next."""
 
@@ -103,11 +107,18 @@ class _Parser:
 
     def _sum(self) -> Pieces:
         """Terms joined by + or -; ⊗ and ⊘ are other names of them."""
-        start, parts = self.at, [self._term()]
+        start, parts, limit = self.at, [self._term()], FOLDED
         while sign := self._take("+", "-", "⊗", "⊘"):
             at, term = self.at, self._term()
             parts.append(term if sign in "+⊗" else self._times(term, Fraction(-1), at))
-        return parts[0] if len(parts) == 1 else self.guarded(lambda: _pieces.total(parts), start)
+            if len(parts) > limit:  # long sums are added up on the way: a million terms of one variable are one row
+                parts = [self._total(parts, start)]
+                limit = FOLDED + 2 * parts[0].size
+        return parts[0] if len(parts) == 1 else self._total(parts, start)
+
+    def _total(self, parts: list[Pieces], start: int) -> Pieces:
+        """The terms read so far, added up."""
+        return self.guarded(lambda: _pieces.total(parts), start)
 
     def _term(self) -> Pieces:
         """Factors joined by * or /, at most one of them not constant."""

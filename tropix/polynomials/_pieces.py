@@ -48,6 +48,11 @@ class Pieces:
         return None
 
     @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return sum(1 + len(slopes) for side in (self.top, self.bottom) if side for slopes, _ in side)
+
+    @property
     def infinite(self) -> bool:
         """Whether a side is −∞."""
         return self.top == () or self.bottom == ()
