@@ -177,6 +177,13 @@ def test_sympy_is_exact() -> None:
     assert tropixc.to_sympy(TropicalPolynomial([[2.0]], [1.0])) == 2 * x0 + 1
 
 
+@pytest.mark.parametrize("seconds", [np.nan, -1.0, "5"])
+def test_time_limits_are_nonnegative_numbers(seconds: float) -> None:
+    for target in ("polynomial", "rational"):
+        with pytest.raises(InvalidInput, match="time limit"):
+            tropixc.compile(input_convex(0), target, time_limit=seconds)
+
+
 def test_time_limits_end_the_work() -> None:
     with pytest.raises(Unsupported, match=r"time limit of 0 s after forming \d+ monomials"):
         tropixc.compile(input_convex(0), time_limit=0.0)

@@ -145,3 +145,10 @@ def test_networks_on_polyhedra(seed: int) -> None:
     assert isinstance(around, TropicalRational)
     assert function.equivalent(around, domain)
     assert sum(function.size) <= sum(around.size)
+
+
+def test_samples_of_a_polyhedron_far_from_the_origin() -> None:
+    far = Polyhedron.where([[-1, 0]], [-3e7])
+    points = far.sample(50, np.random.default_rng(0))
+    assert far.contains(points).all()
+    assert len(np.unique(points, axis=0)) == 50

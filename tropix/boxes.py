@@ -141,16 +141,14 @@ class Polyhedron(Box):
 
     def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
         """Draw points by hit-and-run from a Chebyshev centre; unbounded directions are cut at length about 1."""
-        lower = np.where(np.isfinite(self.lower), self.lower, -1e6)
-        upper = np.where(np.isfinite(self.upper), self.upper, 1e6)
-        point = self._centre(lower, upper)
+        point = self._centre()
         free = self.lower < self.upper
         points = np.empty((count, self.dimension))
         for i in range(count):
             for _ in range(3):
                 step = rng.normal(size=self.dimension) * free
                 rates = np.concatenate([self.weights @ step, step, -step])
-                room = np.concatenate([self.bounds - self.weights @ point, upper - point, point - lower])
+                room = np.concatenate([self.bounds - self.weights @ point, self.upper - point, point - self.lower])
                 with np.errstate(divide="ignore", invalid="ignore"):
                     limits = np.maximum(room, 0.0) / rates
                 ahead = min(1.0, float(limits[rates > 0].min(initial=1.0)))
@@ -160,7 +158,8 @@ class Polyhedron(Box):
             points[i] = point
         return points
 
-    def _centre(self, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    def _centre(self) -> FloatArray:
+        """The centre of a largest ball of radius at most 1 in the halfspaces, cut to the box."""
         from scipy.optimize import linprog
 
         length = np.linalg.norm(self.weights, axis=1)
@@ -169,7 +168,7 @@ class Polyhedron(Box):
             np.append(np.zeros(self.dimension), -1.0),
             A_ub=left,
             b_ub=self.bounds,
-            bounds=[*zip(lower, upper, strict=True), (0, 1)],
+            bounds=[*zip(self.lower, self.upper, strict=True), (0, 1)],
         )
         if answer.status != 0:
             raise InvalidInput("the polyhedron is empty: no point satisfies all inequalities")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 from tropix.linalg._carrier import Array, Matrix, SemiringLike, read
 from tropix.linalg._product import dense, product
@@ -112,7 +112,7 @@ def _iterate(
     step: Any, solves: Any, size: int, spread: int, limit: int, time_limit: float | None
 ) -> tuple[Any, Array, int]:
     x = np.zeros(size, dtype=object)
-    start = time.monotonic()
+    deadline = Deadline(time_limit)
     for count in range(limit + 1):
         if not size or (x == -np.inf).all():
             return "only trivial", x, count
@@ -126,7 +126,7 @@ def _iterate(
                 if solves(tried) and not (tried == -np.inf).all():
                     return "solution", tried, count
                 tried = step(tried)
-        if time_limit is not None and time.monotonic() - start > time_limit:
+        if deadline.passed:
             return "time limit", x, count
         if count < limit:
             x = step(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import scipy.sparse as sp
 
 from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
+from tropix.deadline import Deadline
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial, prune_product
@@ -111,8 +111,7 @@ class _Expansion:
         self.box = box
         self.formed = 0
         self.progress = progress
-        self.time_limit = time_limit
-        self.started = time.monotonic()
+        self.deadline = Deadline(time_limit)
         self._components: dict[tuple[int, int, int], TropicalPolynomial] = {}
         self._rows = AffineRows(circuit)
 
@@ -177,10 +176,10 @@ class _Expansion:
             self.progress(self.formed)
 
     def _watch(self, done: int = 0, total: int = 0) -> None:
-        if self.time_limit is not None and time.monotonic() - self.started > self.time_limit:
+        if self.deadline.passed:
             raise Unsupported(
-                f"the expansion reached its time limit of {self.time_limit:g} s after forming {self.formed} monomials: "
-                "compile on a smaller box, or an earlier layer, or allow more time"
+                f"the expansion reached its time limit of {self.deadline.seconds:g} s "
+                f"after forming {self.formed} monomials: compile on a smaller box, or an earlier layer, or allow more time"
             )
 
     def _prune(self, polynomial: TropicalPolynomial) -> TropicalPolynomial:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ import scipy.sparse as sp
 from tropix.arrays import IntArray
 from tropix.boxes import Box, BoxLike
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
+from tropix.deadline import Deadline
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import ProductPruning, TropicalPolynomial, TropicalRational, prune_product
@@ -162,8 +162,7 @@ class _Expansion:
         self.output = 0
         self.done: list[int] = []
         self.progress = progress
-        self.time_limit = time_limit
-        self.started = time.monotonic()
+        self.deadline = Deadline(time_limit)
         self.atoms: list[TropicalPolynomial] = []
         self.parts: list[set[int]] = []
         self._known: dict[tuple[object, ...], int] = {}
@@ -172,7 +171,7 @@ class _Expansion:
 
     def lower(self, output: int) -> RationalLowering:
         """One output; the clock starts anew, and what was computed for others is used."""
-        self.output, self.started = output, time.monotonic()
+        self.output, self.deadline = output, Deadline(self.deadline.seconds)
         before = self.formed
         total = self.component(self.circuit.output, output)
         function = self.function(total)
@@ -291,10 +290,10 @@ class _Expansion:
             self.progress(self.output, self.formed)
 
     def _watch(self, done: int = 0, total: int = 0) -> None:
-        if self.time_limit is not None and time.monotonic() - self.started > self.time_limit:
+        if self.deadline.passed:
             raise Unsupported(
-                f"output {self.output}: the expansion reached its time limit of {self.time_limit:g} s after forming "
-                f"{self.formed} monomials and {len(self.atoms)} convex parts"
+                f"output {self.output}: the expansion reached its time limit of {self.deadline.seconds:g} s "
+                f"after forming {self.formed} monomials and {len(self.atoms)} convex parts"
                 f"{self._so_far}: {ADVICE}, or allow more time (--time-limit)"
             )
 
