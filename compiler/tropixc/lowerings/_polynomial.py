@@ -179,7 +179,8 @@ class _Expansion:
         if self.deadline.passed:
             raise Unsupported(
                 f"the expansion reached its time limit of {self.deadline.seconds:g} s "
-                f"after forming {self.formed} monomials: compile on a smaller box, or an earlier layer, or allow more time"
+                f"after forming {self.formed} monomials: "
+                "compile on a smaller box, or an earlier layer, or allow more time"
             )
 
     def _prune(self, polynomial: TropicalPolynomial) -> TropicalPolynomial:
