@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tropix.arrays import BoolArray, FloatArray, IntArray
+from tropix.arrays import BoolArray, FloatArray, IntArray, ObjectArray
 from tropix.boxes import Box
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
@@ -383,3 +383,20 @@ def _in_order(proposed: FloatArray, inside: BoolArray, exact: dict[int, Rational
         return points
     order = np.argsort([*np.flatnonzero(inside).tolist(), *exact], kind="stable")
     return Rationals.concatenate([points, *exact.values()])[order]
+
+
+def has_interior_where(rows: ObjectArray) -> list[Rationals | None]:
+    """For each of k distinct rows (a, b) of integers, a point (d,) with a·x + b > 0 and all others negative, or None.
+
+    Such a point exists exactly if the row carries a facet of {x : a·x + b ≤ 0 for all rows}, provided that this
+    polyhedron has an interior.
+    """
+    zero = np.zeros_like(rows[:1])
+    functions = [Rationals(np.concatenate([zero, rows[i : i + 1]]), 1) for i in range(len(rows))]
+    cells = Cells(functions, None)
+    choices = np.tile(2 * np.arange(len(rows)), (len(rows), 1)) + np.eye(len(rows), dtype=np.int64)
+    verdicts = cells.decide(choices)
+    found: list[Rationals | None] = [None] * len(rows)
+    for n, i in enumerate(np.flatnonzero(verdicts.interior).tolist()):
+        found[i] = verdicts.points[n]
+    return found

@@ -1,0 +1,226 @@
+"""One activation cell in rational arithmetic: its inequalities, its facets, and what lies behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from tropix.arrays import IntArray, ObjectArray
+from tropix.boxes import Box, Polyhedron
+from tropix.errors import InvalidInput
+from tropix.exact import Rationals
+from tropix.polynomials import has_interior_where
+from tropix.regions._tape import AffineStep, MaxStep, Tape
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Where to look: all x with walls·(x, 1) ≤ 0, rows (a, −r). Ends of a box come first, lower then upper ones."""
+
+    dimension: int
+    walls: Rationals
+
+    @classmethod
+    def of(cls, box: Box | None, dimension: int) -> Domain:
+        """The walls of a box or polyhedron; raises `InvalidInput` for a box without interior."""
+        if box is None:
+            return cls(dimension, Rationals(np.zeros((0, dimension + 1), dtype=object), 1))
+        if (box.lower >= box.upper).any():
+            i = int(np.argmax(box.lower >= box.upper))
+            raise InvalidInput(f"coordinate {i} of the box has lower end {box.lower[i]:g} and upper end {box.upper[i]:g}: "
+                               "a region needs an interior; fix coordinates by a slice instead")  # fmt: skip
+        unit = np.eye(dimension)
+        low, high = np.isfinite(box.lower), np.isfinite(box.upper)
+        rows = [np.column_stack([-unit, box.lower])[low], np.column_stack([unit, -box.upper])[high]]
+        if isinstance(box, Polyhedron):
+            rows.append(np.column_stack([box.weights, -box.bounds]))
+        return cls(dimension, Rationals.of(np.concatenate(rows)))
+
+
+@dataclass(frozen=True, eq=False)
+class Hyperplane:
+    """One inequality a·x + b ≤ 0 of a cell with all (segment, entry) ties, and walls of the domain, that share it."""
+
+    row: tuple[int, ...]
+    ties: tuple[tuple[int, int], ...]
+    walls: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ExactCell:
+    """An activation cell {x : a·x + b ≤ 0 for all hyperplanes}, with a point strictly inside.
+
+    ``maps`` holds the affine forms (n, d+1) of every block of the tape on the cell. Hyperplanes are distinct; their
+    rows are primitive integer vectors.
+    """
+
+    tape: Tape
+    domain: Domain
+    pattern: IntArray
+    point: Rationals
+    maps: tuple[Rationals, ...]
+    hyperplanes: tuple[Hyperplane, ...]
+
+    @classmethod
+    def at(cls, tape: Tape, domain: Domain, pattern: IntArray, point: Rationals) -> ExactCell | None:
+        """The cell of a pattern if ``point`` (d,) lies strictly inside it, else None."""
+        maps = pattern_maps(tape, pattern)
+        planes = _hyperplanes(tape, domain, pattern, maps)
+        if planes is None:
+            return None
+        cell = cls(tape, domain, pattern, point, maps, planes)
+        if not cell.holds_inside(point):
+            return None
+        return cls(tape, domain, pattern, cell._short(point), maps, planes)
+
+    @cached_property
+    def rows(self) -> ObjectArray:
+        """The rows (k, d+1) of all hyperplanes, integers."""
+        rows = np.empty((len(self.hyperplanes), self.tape.inputs + 1), dtype=object)
+        for i, plane in enumerate(self.hyperplanes):
+            rows[i] = plane.row
+        return rows
+
+    def values(self, point: Rationals) -> ObjectArray:
+        """The rows at a point, times its denominator."""
+        return np.asarray(self.rows[:, :-1] @ point.numerators + self.rows[:, -1] * point.denominator, dtype=object)
+
+    def holds_inside(self, point: Rationals) -> bool:
+        """Whether all inequalities are strict at a point."""
+        return bool((self.values(point) < 0).all())
+
+    def _short(self, point: Rationals) -> Rationals:
+        """A point inside with few digits near the given one, if it can be had."""
+        scale = max(1, *(abs(int(n)) // point.denominator for n in point.numerators)).bit_length()
+        for bits in (6, 12, 24, 40, 52):
+            shift = max(0, bits - scale)
+            near = (point.numerators * (2 << shift) + point.denominator) // (2 * point.denominator)
+            short = Rationals(np.asarray(near, dtype=object), 1 << shift)
+            if self.holds_inside(short):
+                return short.reduced()
+        return point
+
+    @cached_property
+    def facets(self) -> dict[int, Rationals]:
+        """For each hyperplane that carries a facet, a point beyond it and inside all others."""
+        found = has_interior_where(self.rows)
+        return {i: witness for i, witness in enumerate(found) if witness is not None}
+
+    def behind(self, facet: int) -> tuple[IntArray, Rationals] | None:
+        """Pattern and an inner point of the cell behind a facet; None where that is a wall of the domain."""
+        plane = self.hyperplanes[facet]
+        if plane.walls:
+            return None
+        beyond = self.facets[facet]
+        here, there = (Fraction(int(self.values(p)[facet]), p.denominator) for p in (self.point, beyond))
+        direction = beyond - self.point
+        share = -here / (there - here)
+        crossing = self.point + direction * Rationals.of(np.array([share], dtype=object))
+        pattern, step = along_ray(self.tape, crossing, direction)
+        room = self._room_to_walls(crossing, direction)
+        steps = [s for s in (step, room) if s is not None]
+        half = Fraction(1) if not steps else min(Fraction(1), min(steps) / 2)
+        return pattern, crossing + direction * Rationals.of(np.array([half], dtype=object))
+
+    def _room_to_walls(self, point: Rationals, direction: Rationals) -> Fraction | None:
+        walls = self.domain.walls
+        at = walls[:, :-1] @ Rationals(point.numerators[:, None], point.denominator) + walls[:, -1:]
+        rate = walls[:, :-1] @ Rationals(direction.numerators[:, None], direction.denominator)
+        steps = [-a / r for a, r in zip(at.fractions()[:, 0], rate.fractions()[:, 0], strict=True) if r > 0]
+        return min(steps, default=None)
+
+
+def pattern_maps(tape: Tape, pattern: IntArray) -> tuple[Rationals, ...]:
+    """The affine forms (n, d+1) of all blocks where the entries named by the pattern attain the maxima."""
+    d = tape.inputs
+    blocks = [Rationals(np.asarray(np.eye(d, d + 1, dtype=np.int64).astype(object)), 1)]
+    for step in tape.steps:
+        if isinstance(step, MaxStep):
+            chosen = step.segments[:-1] + pattern[step.first : step.first + step.size]
+            blocks.append(blocks[step.source][chosen])
+        else:
+            blocks.append(_affine(step, blocks, d + 1))
+    return tuple(blocks)
+
+
+def _affine(step: AffineStep, blocks: Sequence[Rationals], columns: int) -> Rationals:
+    """Σ A_i v_i + b for blocks of affine forms whose last column is the constant, or of values with slopes behind."""
+    matrices, bias = step.rationals
+    constant = np.zeros((step.size, columns), dtype=object)
+    constant[:, -1] = bias.numerators
+    total = Rationals(constant, bias.denominator)
+    for source, matrix in zip(step.sources, matrices, strict=True):
+        total = total + matrix @ blocks[source]
+    return total
+
+
+def _hyperplanes(
+    tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[Rationals]
+) -> tuple[Hyperplane, ...] | None:
+    """The distinct inequalities of a pattern; None if one of them says 0 < 0: that pattern has no cell."""
+    ties: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for step in tape.steps:
+        if not isinstance(step, MaxStep):
+            continue
+        table = maps[step.source].numerators
+        for k in range(step.size):
+            start, stop = int(step.segments[k]), int(step.segments[k + 1])
+            if stop - start == 1:
+                continue
+            winner = int(pattern[step.first + k])
+            rows = table[start:stop] - table[start + winner]
+            for entry, row in enumerate(rows.tolist()):
+                if entry == winner:
+                    continue
+                key = _primitive(row)
+                if any(key[:-1]):
+                    ties.setdefault(key, []).append((step.first + k, entry))
+                elif key[-1] > 0 or (key[-1] == 0 and entry < winner):
+                    return None
+    walls: dict[tuple[int, ...], list[int]] = {}
+    for w, row in enumerate(domain.walls.numerators.tolist()):
+        key = _primitive(row)
+        if any(key[:-1]):
+            walls.setdefault(key, []).append(w)
+        elif key[-1] > 0:
+            return None
+    return tuple(Hyperplane(row, tuple(ties.get(row, ())), tuple(walls.get(row, ()))) for row in {**walls, **ties})
+
+
+def _primitive(row: Sequence[int]) -> tuple[int, ...]:
+    divisor = math.gcd(*row) or 1
+    return tuple(value // divisor for value in row)
+
+
+def along_ray(tape: Tape, point: Rationals, direction: Rationals) -> tuple[IntArray, Fraction | None]:
+    """The pattern just behind a point in a direction, and for which length it lasts (None: for ever).
+
+    Values are pairs (slope, value) ordered by value, then slope: those of x(t) = point + t·direction for small t > 0.
+    Entries that agree in both are told apart by their position alone, so the direction must not lie in the hyperplane
+    of two entries that are equal at the point.
+    """
+    start = Rationals.concatenate([direction.transpose[:, None], point.transpose[:, None]], axis=1)
+    blocks, pattern, length = [start], np.zeros(tape.segment_count, dtype=np.int64), None
+    for step in tape.steps:
+        if isinstance(step, AffineStep):
+            blocks.append(_affine(step, blocks, 2))
+            continue
+        table = blocks[step.source].numerators.tolist()
+        chosen = []
+        for k in range(step.size):
+            start_k, stop = int(step.segments[k]), int(step.segments[k + 1])
+            best = max(range(start_k, stop), key=lambda e: (table[e][1], table[e][0]))
+            chosen.append(best)
+            slope, value = table[best]
+            for e in range(start_k, stop):
+                if table[e][0] > slope:
+                    here = Fraction(value - table[e][1], table[e][0] - slope)
+                    length = here if length is None else min(length, here)
+            pattern[step.first + k] = best - start_k
+        blocks.append(blocks[step.source][np.array(chosen, dtype=np.int64)])
+    return pattern, length
