@@ -11,35 +11,10 @@ from functools import cached_property
 import numpy as np
 
 from tropix.arrays import IntArray, ObjectArray
-from tropix.boxes import Box, Polyhedron
-from tropix.errors import InvalidInput
 from tropix.exact import Rationals
-from tropix.polynomials import has_interior_where
+from tropix.polynomials import point_beyond
+from tropix.regions._domain import Domain, inner_point
 from tropix.regions._tape import AffineStep, MaxStep, Tape
-
-
-@dataclass(frozen=True, eq=False)
-class Domain:
-    """Where to look: all x with walls·(x, 1) ≤ 0, rows (a, −r). Ends of a box come first, lower then upper ones."""
-
-    dimension: int
-    walls: Rationals
-
-    @classmethod
-    def of(cls, box: Box | None, dimension: int) -> Domain:
-        """The walls of a box or polyhedron; raises `InvalidInput` for a box without interior."""
-        if box is None:
-            return cls(dimension, Rationals(np.zeros((0, dimension + 1), dtype=object), 1))
-        if (box.lower >= box.upper).any():
-            i = int(np.argmax(box.lower >= box.upper))
-            raise InvalidInput(f"coordinate {i} of the box has lower end {box.lower[i]:g} and upper end {box.upper[i]:g}: "
-                               "a region needs an interior; fix coordinates by a slice instead")  # fmt: skip
-        unit = np.eye(dimension)
-        low, high = np.isfinite(box.lower), np.isfinite(box.upper)
-        rows = [np.column_stack([-unit, box.lower])[low], np.column_stack([unit, -box.upper])[high]]
-        if isinstance(box, Polyhedron):
-            rows.append(np.column_stack([box.weights, -box.bounds]))
-        return cls(dimension, Rationals.of(np.concatenate(rows)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +42,15 @@ class ExactCell:
     hyperplanes: tuple[Hyperplane, ...]
 
     @classmethod
-    def at(cls, tape: Tape, domain: Domain, pattern: IntArray, point: Rationals) -> ExactCell | None:
-        """The cell of a pattern if ``point`` (d,) lies strictly inside it, else None."""
+    def around(cls, tape: Tape, domain: Domain, pattern: IntArray, near: Rationals) -> ExactCell | None:
+        """The cell of a pattern, if it has an interior; ``near`` (d,) is the point inside if it is inside."""
         maps = pattern_maps(tape, pattern)
         planes = _hyperplanes(tape, domain, pattern, maps)
         if planes is None:
             return None
-        cell = cls(tape, domain, pattern, point, maps, planes)
-        if not cell.holds_inside(point):
-            return None
-        return cls(tape, domain, pattern, cell._short(point), maps, planes)
+        cell = cls(tape, domain, pattern, near, maps, planes)
+        point = near if cell.holds_inside(near) else inner_point(cell.rows, tape.inputs)
+        return None if point is None else cls(tape, domain, pattern, cell._short(point), maps, planes)
 
     @cached_property
     def rows(self) -> ObjectArray:
@@ -108,7 +82,7 @@ class ExactCell:
     @cached_property
     def facets(self) -> dict[int, Rationals]:
         """For each hyperplane that carries a facet, a point beyond it and inside all others."""
-        found = has_interior_where(self.rows)
+        found = point_beyond(self.rows, range(len(self.rows)))
         return {i: witness for i, witness in enumerate(found) if witness is not None}
 
     def behind(self, facet: int) -> tuple[IntArray, Rationals] | None:
@@ -122,17 +96,10 @@ class ExactCell:
         share = -here / (there - here)
         crossing = self.point + direction * Rationals.of(np.array([share], dtype=object))
         pattern, step = along_ray(self.tape, crossing, direction)
-        room = self._room_to_walls(crossing, direction)
+        room = self.domain.room(crossing, direction)
         steps = [s for s in (step, room) if s is not None]
         half = Fraction(1) if not steps else min(Fraction(1), min(steps) / 2)
         return pattern, crossing + direction * Rationals.of(np.array([half], dtype=object))
-
-    def _room_to_walls(self, point: Rationals, direction: Rationals) -> Fraction | None:
-        walls = self.domain.walls
-        at = walls[:, :-1] @ Rationals(point.numerators[:, None], point.denominator) + walls[:, -1:]
-        rate = walls[:, :-1] @ Rationals(direction.numerators[:, None], direction.denominator)
-        steps = [-a / r for a, r in zip(at.fractions()[:, 0], rate.fractions()[:, 0], strict=True) if r > 0]
-        return min(steps, default=None)
 
 
 def pattern_maps(tape: Tape, pattern: IntArray) -> tuple[Rationals, ...]:
@@ -224,3 +191,17 @@ def along_ray(tape: Tape, point: Rationals, direction: Rationals) -> tuple[IntAr
             pattern[step.first + k] = best - start_k
         blocks.append(blocks[step.source][np.array(chosen, dtype=np.int64)])
     return pattern, length
+
+
+def first_cell(tape: Tape, domain: Domain) -> tuple[IntArray, Rationals]:
+    """Pattern and inner point of a cell of the domain; raises `InvalidInput` if the domain has no interior."""
+    centre = domain.centre()
+    rng = np.random.default_rng(0)
+    while True:
+        direction = Rationals.of(rng.integers(-1000, 1001, size=domain.dimension))
+        pattern, length = along_ray(tape, centre, direction)
+        step = min(step for step in (domain.room(centre, direction), length, Fraction(2)) if step is not None) / 2
+        point = centre + direction * Rationals.of(np.array([step], dtype=object))
+        cell = ExactCell.around(tape, domain, pattern, point)
+        if cell is not None:
+            return pattern, cell.point
