@@ -18,7 +18,7 @@ from tropix.arrays import FloatArray, IntArray
 
 UNIT = 2.0**-53
 TINY = 1e-300
-FAR = 1e9
+FAR = 1e7
 """Half-width of the box, in units of the cell, that keeps programs over unbounded cells finite."""
 
 SETTLED, UNSETTLED, EMPTY = 0, 1, 2
@@ -145,7 +145,13 @@ def _invert(matrix, inverse, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _program(polar, known, size, row, dimension, inverse, basis, level, y, column, step):  # type: ignore[no-untyped-def]
+def _far(name, dimension):  # type: ignore[no-untyped-def]
+    """The far bound of a coordinate; they differ, for equal ones would tie."""
+    return FAR * (1.0 + 0.37 * ((-1 - name) % dimension) / dimension)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y, column, step):  # type: ignore[no-untyped-def]
     """max { v_row·y : v_k·y ≤ 1 for known k ≠ row, v_row·y ≤ 2, |y| ≤ FAR }, by the simplex method on the dual.
 
     Stops as soon as the maximum is known to lie well below 1. Returns the bound reached; NaN if it took too long.
@@ -155,15 +161,21 @@ def _program(polar, known, size, row, dimension, inverse, basis, level, y, colum
         for j in range(dimension):
             inverse[i, j] = 0.0
         upper = polar[row, i] >= 0.0
-        inverse[i, i] = 1.0 if upper else -1.0
-        basis[i] = -1 - i if upper else -1 - dimension - i
-        level[i] = abs(polar[row, i])
+        wall = ends[1 if upper else 0, i]
+        if wall >= 0:
+            inverse[i, i] = 1.0 / polar[wall, i]
+            basis[i] = wall
+            level[i] = polar[row, i] / polar[wall, i]
+        else:
+            inverse[i, i] = 1.0 if upper else -1.0
+            basis[i] = -1 - i if upper else -1 - dimension - i
+            level[i] = abs(polar[row, i])
     for _ in range(60 + 20 * dimension):
         value = 0.0
         for j in range(dimension):
             y[j] = 0.0
         for i in range(dimension):
-            cost = FAR if basis[i] < 0 else (2.0 if basis[i] == row else 1.0)
+            cost = _far(basis[i], dimension) if basis[i] < 0 else (2.0 if basis[i] == row else 1.0)
             value += cost * level[i]
             for j in range(dimension):
                 y[j] += cost * inverse[i, j]
@@ -178,15 +190,16 @@ def _program(polar, known, size, row, dimension, inverse, basis, level, y, colum
         for n in range(size + 1):
             k = row if n == size else known[n]
             if n < size and k == row:
-                continue
+                continue  # as a limit it stands at 2
             excess = -2.0 if n == size else -1.0
             for j in range(dimension):
                 excess += polar[k, j] * y[j]
             if excess > best:
                 best, entering, found = excess, k, True
         for j in range(dimension):
-            if abs(y[j]) - FAR > best + 1e-6 * FAR:
-                best, entering, found = abs(y[j]) - FAR, -1 - j if y[j] > 0 else -1 - dimension - j, True
+            excess = abs(y[j]) - _far(-1 - j, dimension)
+            if excess > best + 1e-6 * FAR:
+                best, entering, found = excess, -1 - j if y[j] > 0 else -1 - dimension - j, True
         if not found:
             return value
         for j in range(dimension):
@@ -366,12 +379,20 @@ def _expand(  # type: ignore[no-untyped-def]
     trial = np.empty(d)
     tied = np.empty(len(owner), dtype=np.bool_)
     slopes, slope_error = np.empty(len(bias)), np.empty(len(bias))
+    ends = np.full((2, d), -1)  # the walls across each coordinate axis
+    for h in range(len(walls)):
+        axis = -1
+        for c in range(d):
+            if walls[h, c] != 0.0:
+                axis = c if axis == -1 else -2
+        if axis >= 0:
+            ends[1 if walls[h, axis] > 0.0 else 0, axis] = h
     bounded = True
     for c in range(d):
         if not (np.isfinite(reach[0, c]) and np.isfinite(reach[1, c])):
             bounded = False
     for q in range(len(starts)):
-        pattern, p = patterns[q], points[q]
+        pattern, p, seed = patterns[q], points[q], 1
         status[q], counts[q] = UNSETTLED, 0
         _forms(inputs, start, source, weight, bias, segment, unit, pattern, form, error)
         # The rows: walls first, then all entries against the one that attains the maximum.
@@ -475,9 +496,11 @@ def _expand(  # type: ignore[no-untyped-def]
                 scale[c] = 1.0
             for j in range(count):
                 polar[j, c] /= scale[c]
-        facets = 0
+        facets, limits = 0, len(walls)  # walls bound every program; other rows once they are known as facets
         for j in range(count):
             state[j] = 0
+        for j in range(limits):
+            known[j] = j
         for i in range(count):
             if state[i] != 0:
                 continue
@@ -488,16 +511,19 @@ def _expand(  # type: ignore[no-untyped-def]
                 if hit >= 0 and state[hit] == 0:
                     if facets == cap:
                         break
-                    state[hit], known[facets] = 1, hit
+                    state[hit] = 1
+                    if hit >= len(walls):
+                        known[limits] = hit
+                        limits += 1
                     place = q * cap + facets
                     segments[place], entries[place] = row_segment[hit], row_entry[hit]
                     for c in range(d):
-                        directions[place, c] = y[c] / scale[c]
+                        directions[place, c] = y[c] / scale[c] / best
                         crossings[place, c] = p[c] + y[c] / scale[c] / best
                     facets += 1
                 if state[i] != 0:
                     break
-                reached = _program(polar, known, facets, i, d, inverse, basis, level, y, column, step)
+                reached = _program(polar, known, limits, i, d, ends, inverse, basis, level, y, column, step)
                 if reached < 1.0:
                     if _redundant(
                         rows, errors, slack, doubt, scale, p, reach, i, basis, level, d, bounded, matrix, other
@@ -507,6 +533,16 @@ def _expand(  # type: ignore[no-untyped-def]
                 if not reached <= 2.1:
                     break
                 hit, best = _shoot(rows, errors, polar, scale, count, d, p, y, trial)
+                for _ in range(4):  # at a tie: a little beside it
+                    if hit >= 0 and state[hit] == 0:
+                        break
+                    size = 0.0
+                    for c in range(d):
+                        size = max(size, abs(y[c]))
+                    for c in range(d):
+                        seed = (seed * 1103515245 + 12345) % 2147483648
+                        y[c] += size * 1e-4 * (seed / 1073741824.0 - 1.0)
+                    hit, best = _shoot(rows, errors, polar, scale, count, d, p, y, trial)
                 if hit < 0 or state[hit] != 0:
                     break
             if state[i] == 0:
@@ -529,6 +565,67 @@ def _expand(  # type: ignore[no-untyped-def]
                 good = False
         if good:
             status[q], counts[q] = SETTLED, facets
+
+
+def propose_facets(rows: FloatArray, point: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """What floating point thinks of each of k rows a·x + b ≤ 0 (k, d+1) around a point strictly inside.
+
+    Returns 1 for facets, 2 for implied rows, 0 where it has no opinion (k,); for implied rows those d that carry the
+    multipliers, −1 for none (k, d); for facets a point beyond that row alone (k, d).
+    """
+    count, d = len(rows), rows.shape[1] - 1
+    states, bases = np.zeros(count, dtype=np.int64), np.full((count, d), -1, dtype=np.int64)
+    witnesses = np.zeros((count, d))
+    _propose(np.ascontiguousarray(rows), np.ascontiguousarray(point), states, bases, witnesses)
+    return states, bases, witnesses
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _propose(rows, point, states, bases, witnesses):  # type: ignore[no-untyped-def]
+    count, d = len(rows), rows.shape[1] - 1
+    polar, scale = np.empty((count, d)), np.zeros(d)
+    errors, trial, y = np.zeros((count, d + 1)), np.empty(d), np.empty(d)
+    known, ends = np.empty(count, dtype=np.int64), np.full((2, d), -1)
+    inverse, level, column, step = np.empty((d, d)), np.empty(d), np.empty(d), np.empty(d)
+    for j in range(count):
+        slack = -rows[j, d]
+        for c in range(d):
+            slack -= rows[j, c] * point[c]
+        for c in range(d):
+            polar[j, c] = rows[j, c] / slack
+            scale[c] = max(scale[c], abs(polar[j, c]))
+    for c in range(d):
+        if not (scale[c] > 0.0 and scale[c] < np.inf):
+            scale[c] = 1.0
+        for j in range(count):
+            polar[j, c] /= scale[c]
+    limits = 0
+    for i in range(count):
+        if states[i] != 0:
+            continue
+        for c in range(d):
+            y[c] = polar[i, c]
+        hit, _ = _shoot(rows, errors, polar, scale, count, d, point, y, trial)
+        for _ in range(count + 2):
+            if hit >= 0 and states[hit] == 0:
+                states[hit], known[limits] = 1, hit
+                limits += 1
+                for c in range(d):
+                    witnesses[hit, c] = trial[c]
+            if states[i] != 0:
+                break
+            reached = _program(polar, known, limits, i, d, ends, inverse, bases[i], level, y, column, step)
+            if reached <= 1.0 + 1e-7:
+                states[i] = 2
+                for k in range(d):
+                    if bases[i, k] < 0 or bases[i, k] == i or not level[k] > 1e-12:
+                        bases[i, k] = -1
+                break
+            if not reached <= 2.1:
+                break
+            hit, _ = _shoot(rows, errors, polar, scale, count, d, point, y, trial)
+            if hit < 0 or states[hit] != 0:
+                break
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+import flint
 import numpy as np
 
 from tropix.arrays import IntArray, ObjectArray
 from tropix.exact import Rationals
+from tropix.kernels import propose_facets
 from tropix.polynomials import point_beyond
 from tropix.regions._domain import Domain, inner_point
 from tropix.regions._tape import AffineStep, MaxStep, Tape
@@ -81,9 +83,42 @@ class ExactCell:
 
     @cached_property
     def facets(self) -> dict[int, Rationals]:
-        """For each hyperplane that carries a facet, a point beyond it and inside all others."""
-        found = point_beyond(self.rows, range(len(self.rows)))
-        return {i: witness for i, witness in enumerate(found) if witness is not None}
+        """For each hyperplane that carries a facet, a point beyond it and inside all others.
+
+        Floating point proposes points and multipliers, rational arithmetic checks them; an exact program decides rest.
+        """
+        rows = self.rows
+        sizes = np.array([max(abs(value) for value in row).bit_length() for row in rows.tolist()])
+        floats = np.array([[v / (1 << int(n)) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
+        states, bases, points = propose_facets(floats.reshape(rows.shape), self.point.floats())
+        witnesses: dict[int, Rationals] = {}
+        unsure = []
+        for i, state in enumerate(states.tolist()):
+            if state == 1:
+                point = Rationals.of(points[i])
+                values = self.values(point)
+                if values[i] > 0 and (np.delete(values, i) < 0).all():
+                    witnesses[i] = point
+                    continue
+            if state != 2 or not self._implied(i, [int(j) for j in bases[i] if j >= 0]):
+                unsure.append(i)
+        for i, found in zip(unsure, point_beyond(rows, unsure) if unsure else [], strict=True):
+            if found is not None:
+                witnesses[i] = found
+        return dict(sorted(witnesses.items()))
+
+    def _implied(self, i: int, basis: Sequence[int]) -> bool:
+        """Whether multipliers λ ≥ 0 on the rows of a basis show that row i follows: a_i = Σ λ_j a_j, b_i ≤ Σ λ_j b_j."""
+        if not basis:
+            return False
+        d, size = self.tape.inputs, len(basis)
+        table = flint.fmpz_mat([[int(self.rows[j, c]) for j in basis] + [int(self.rows[i, c])] for c in range(d)])
+        reduced, scale, rank = table.rref()
+        if rank != size or any(reduced[k, k] == 0 for k in range(size)):
+            return False  # dependent rows, or none such multipliers
+        multipliers = [flint.fmpq(int(reduced[k, size]), int(scale)) for k in range(size)]
+        level = sum((m * int(self.rows[j, d]) for m, j in zip(multipliers, basis, strict=True)), flint.fmpq(0))
+        return all(m >= 0 for m in multipliers) and level >= int(self.rows[i, d])
 
     def behind(self, facet: int) -> tuple[IntArray, Rationals] | None:
         """Pattern and an inner point of the cell behind a facet; None where that is a wall of the domain."""
