@@ -74,7 +74,7 @@ def expand_cells(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _forms(inputs, start, source, weight, bias, segment, unit, pattern, form, error):  # type: ignore[no-untyped-def]
+def forms_of_pattern(inputs, start, source, weight, bias, segment, unit, pattern, form, error):  # type: ignore[no-untyped-def]
     """The affine forms (n, d+1) of all values under a pattern, and bounds of their errors."""
     width = inputs + 1
     for v in range(len(bias)):
@@ -152,7 +152,7 @@ def _far(name, dimension):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y, column, step):  # type: ignore[no-untyped-def]
-    """max { v_row·y : v_k·y ≤ 1 for known k ≠ row, v_row·y ≤ 2, |y| ≤ FAR }, by the simplex method on the dual.
+    """Max { v_row·y : v_k·y ≤ 1 for known k ≠ row, v_row·y ≤ 2, |y| ≤ FAR }, by the simplex method on the dual.
 
     Stops as soon as the maximum is known to lie well below 1. Returns the bound reached; NaN if it took too long.
     Basis: the number of a row, or −1 − i (upper) and −1 − d − i (lower) for the far bounds of coordinate i.
@@ -394,7 +394,7 @@ def _expand(  # type: ignore[no-untyped-def]
     for q in range(len(starts)):
         pattern, p, seed = patterns[q], points[q], 1
         status[q], counts[q] = UNSETTLED, 0
-        _forms(inputs, start, source, weight, bias, segment, unit, pattern, form, error)
+        forms_of_pattern(inputs, start, source, weight, bias, segment, unit, pattern, form, error)
         # The rows: walls first, then all entries against the one that attains the maximum.
         count, ties, good = 0, 0, True
         for h in range(len(walls)):
@@ -424,9 +424,12 @@ def _expand(  # type: ignore[no-untyped-def]
                         if c < d:
                             flat_row = False
                     if c < d:
-                        high += max(here * reach[0, c], here * reach[1, c]) + noise * max(
-                            abs(reach[0, c]), abs(reach[1, c])
-                        ) if here != 0.0 or noise != 0.0 else 0.0
+                        high += (
+                            max(here * reach[0, c], here * reach[1, c])
+                            + noise * max(abs(reach[0, c]), abs(reach[1, c]))
+                            if here != 0.0 or noise != 0.0
+                            else 0.0
+                        )
                     else:
                         high += here + noise
                 if zero:

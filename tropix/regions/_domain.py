@@ -29,8 +29,10 @@ class Domain:
             return cls(dimension, Rationals(np.zeros((0, dimension + 1), dtype=object), 1))
         if (box.lower >= box.upper).any():
             i = int(np.argmax(box.lower >= box.upper))
-            raise InvalidInput(f"coordinate {i} of the box has lower end {box.lower[i]:g} and upper end {box.upper[i]:g}: "
-                               "a region needs an interior; fix coordinates by a slice instead")  # fmt: skip
+            raise InvalidInput(
+                f"coordinate {i} of the box has lower end {box.lower[i]:g} and upper end {box.upper[i]:g}: "
+                "a region needs an interior; fix coordinates by a slice instead"
+            )
         unit = np.eye(dimension)
         low, high = np.isfinite(box.lower), np.isfinite(box.upper)
         rows = [np.column_stack([-unit, box.lower])[low], np.column_stack([unit, -box.upper])[high]]
@@ -41,8 +43,11 @@ class Domain:
     @property
     def ends(self) -> FloatArray:
         """Lower and upper ends (2, d) of the box, infinite where there are none."""
-        return np.array([np.full(self.dimension, -np.inf), np.full(self.dimension, np.inf)]) if self.box is None else (
-            np.array([self.box.lower, self.box.upper]))
+        return (
+            np.array([np.full(self.dimension, -np.inf), np.full(self.dimension, np.inf)])
+            if self.box is None
+            else (np.array([self.box.lower, self.box.upper]))
+        )
 
     def room(self, point: Rationals, direction: Rationals) -> Fraction | None:
         """How far the ray from a point of the domain stays in it; None: for ever."""

@@ -70,6 +70,10 @@ class ExactCell:
         """Whether all inequalities are strict at a point."""
         return bool((self.values(point) < 0).all())
 
+    def contains(self, point: Rationals) -> bool:
+        """Whether a point lies in the closed cell."""
+        return bool((self.values(point) <= 0).all())
+
     def _short(self, point: Rationals) -> Rationals:
         """A point inside with few digits near the given one, if it can be had."""
         scale = max(1, *(abs(int(n)) // point.denominator for n in point.numerators)).bit_length()
@@ -102,13 +106,12 @@ class ExactCell:
                     continue
             if state != 2 or not self._implied(i, [int(j) for j in bases[i] if j >= 0]):
                 unsure.append(i)
-        for i, found in zip(unsure, point_beyond(rows, unsure) if unsure else [], strict=True):
-            if found is not None:
-                witnesses[i] = found
+        decided = point_beyond(rows, unsure) if unsure else []
+        witnesses |= {i: point for i, point in zip(unsure, decided, strict=True) if point is not None}
         return dict(sorted(witnesses.items()))
 
     def _implied(self, i: int, basis: Sequence[int]) -> bool:
-        """Whether multipliers λ ≥ 0 on the rows of a basis show that row i follows: a_i = Σ λ_j a_j, b_i ≤ Σ λ_j b_j."""
+        """Whether multipliers λ ≥ 0 on a basis show that row i follows: a_i = Σ λ_j a_j, b_i ≤ Σ λ_j b_j."""
         if not basis:
             return False
         d, size = self.tape.inputs, len(basis)

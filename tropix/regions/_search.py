@@ -138,12 +138,13 @@ class Search:
         first = len(state.points) + ahead
         size = min(TASK, max(8, (state.frontier - ahead) // (2 * _cores())), state.frontier - ahead)
         chosen = list(islice(state.starts, ahead, ahead + size))
-        patterns = self._patterns(state.keys[first : first + size])
+        patterns = self.patterns(state.keys[first : first + size])
         starts = np.array([start for start, _ in chosen])
         rays = np.array([ray for _, ray in chosen])
         return tuple(self.tape.flat), self.walls, self.domain.ends, patterns, starts, rays, self.cap, self.exact
 
-    def _patterns(self, keys: list[bytes]) -> Any:
+    def patterns(self, keys: list[bytes]) -> Any:
+        """The patterns (n, S) behind keys."""
         return np.frombuffer(b"".join(keys), dtype=self.dtype).reshape(len(keys), self.tape.segment_count)
 
     def _absorb(self, task: tuple[Any, ...], found: Expansion) -> None:
@@ -233,7 +234,7 @@ class Search:
         owners = np.repeat(np.arange(len(state.points)), state.facets.counts)
         wrong = set(owners[np.isin(neighbours, list(state.void))].tolist()) - set(state.replaced)
         for number in sorted(wrong):
-            pattern = self._patterns([state.keys[number]])[0].astype(np.int64)
+            pattern = self.patterns([state.keys[number]])[0].astype(np.int64)
             cell = ExactCell.around(self.tape, self.domain, pattern, Rationals.of(state.points[number]))
             assert cell is not None
             state.replaced[number] = Facets()

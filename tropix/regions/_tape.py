@@ -193,7 +193,7 @@ class Tape:
         )
 
 
-def _joint(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:  # type: ignore[type-arg]
+def _joint(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate([*parts, np.zeros(0)]).astype(dtype)
 
 
