@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from math import comb, factorial
 from typing import Any
 
@@ -25,7 +25,7 @@ def one_layer(rows: Any, bias: Any = None) -> Circuit:
 def relu_net(widths: list[int], seed: int = 0) -> Circuit:
     rng = np.random.default_rng(seed)
     builder, value = CircuitBuilder(widths[0]), 0
-    for i, (m, n) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (m, n) in enumerate(pairwise(widths)):
         value = builder.affine([(value, rng.normal(size=(n, m)))], rng.normal(size=n))
         if i < len(widths) - 2:
             value = builder.relu(value)
@@ -46,7 +46,8 @@ def order_statistic(n: int, k: int) -> Circuit:
 def test_one_layer_in_general_position(d: int, n: int, count: int) -> None:
     rng = np.random.default_rng(d)
     found = regions.enumerate(one_layer(rng.normal(size=(n, d)), rng.normal(size=n)))
-    assert found.complete and found.n_cells == count == sum(comb(n, i) for i in range(d + 1))
+    assert found.complete
+    assert found.n_cells == count == sum(comb(n, i) for i in range(d + 1))
     assert found.n_affine_maps == count
 
 
@@ -218,7 +219,8 @@ def test_fast_and_exact_agree_in_general_position(seed: int) -> None:
     circuit = relu_net([3, 8, 5, 1], seed)
     exact = regions.enumerate(circuit, (-1, 1))
     fast = regions.enumerate(circuit, (-1, 1), exact=False)
-    assert exact.exact and not fast.exact
+    assert exact.exact
+    assert not fast.exact
     assert {row.tobytes() for row in exact.patterns} == {row.tobytes() for row in fast.patterns}
 
 
@@ -251,7 +253,8 @@ def test_cells_are_what_they_say() -> None:
             middle = corners[on_it].mean(axis=0)
             beyond = middle + 1e-6 * facet.normal
             if facet.wall is not None:
-                assert facet.neighbour == -1 and np.abs(beyond).max() > 1
+                assert facet.neighbour == -1
+                assert np.abs(beyond).max() > 1
             elif np.abs(beyond).max() < 1:
                 assert found.locate(beyond) == facet.neighbour
 
@@ -280,7 +283,9 @@ def test_limits_and_resumption() -> None:
     circuit = relu_net([2, 16, 16, 1], 5)
     whole = regions.enumerate(circuit)
     part = regions.enumerate(circuit, max_cells=50)
-    assert not part.complete and part.stopped is not None and "50 cells" in part.stopped
+    assert not part.complete
+    assert part.stopped is not None
+    assert "50 cells" in part.stopped
     assert 50 <= part.n_cells < whole.n_cells
     assert (part.neighbours == -2).any()
     again = regions.enumerate(circuit, resume=part)
@@ -288,7 +293,8 @@ def test_limits_and_resumption() -> None:
     assert {row.tobytes() for row in again.patterns} == {row.tobytes() for row in whole.patterns}
     assert len(again.adjacency[0]) == len(whole.adjacency[0])
     late = regions.enumerate(circuit, time_limit=0.0)
-    assert not late.complete and late.stopped == "the time limit of 0 s was reached"
+    assert not late.complete
+    assert late.stopped == "the time limit of 0 s was reached"
     assert regions.enumerate(circuit, resume=late).n_cells == whole.n_cells
 
 
@@ -300,7 +306,8 @@ def test_interrupts_leave_what_was_found() -> None:
             raise KeyboardInterrupt
 
     part = regions.enumerate(circuit, progress=stop)
-    assert part.stopped == "interrupted" and part.n_cells > 20
+    assert part.stopped == "interrupted"
+    assert part.n_cells > 20
     assert regions.enumerate(circuit, resume=part).n_cells == regions.enumerate(circuit).n_cells
 
 
@@ -350,6 +357,25 @@ def test_rational_functions_and_fractions() -> None:
     found = regions.enumerate(TropicalRational(p, q))
     assert found.n_cells == 5  # three sectors around (−1, 0), of which the line x + y = 0 cuts two
     assert found.n_affine_maps == 5
+
+
+@pytest.mark.parametrize("box", [None, (-1, 1)])
+def test_redundant_and_equal_monomials(box: Any) -> None:
+    rng = np.random.default_rng(0)
+    exponents = rng.integers(-2, 3, size=(60, 2))
+    f = TropicalPolynomial(exponents, rng.integers(-2, 3, size=60))
+    found = regions.enumerate(f, box)
+    alone = regions.enumerate(f, box, adjacency=False)
+    kept = f.pruning(None if box is None else Box.of(box, 2)).kept
+    assert found.kept is not None
+    assert found.kept.tolist() == kept.tolist()
+    assert found.n_cells == alone.n_cells == found.n_affine_regions == alone.n_affine_regions == len(kept) < 60
+    assert {tuple(row) for row in found.patterns.tolist()} == {tuple(row) for row in alone.patterns.tolist()}
+    rows = f.prune(None if box is None else Box.of(box, 2)).exact
+    for cell in [*found, *alone]:
+        assert cell.exact_map.equals(rows[cell.pattern])
+    with pytest.raises(Unsupported, match="polynomials only"):
+        regions.enumerate(relu_net([2, 3, 1]), adjacency=False)
 
 
 def test_bad_input() -> None:

@@ -7,9 +7,11 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from tropix.arrays import IntArray
 from tropix.boxes import Box, BoxLike
 from tropix.deadline import Deadline
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
+from tropix.polynomials import Pruning, TropicalPolynomial
 from tropix.regions._domain import Domain
 from tropix.regions._regions import Regions
 from tropix.regions._search import Search, State
@@ -25,6 +27,7 @@ def enumerate(
     max_cells: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     executor: Executor | None = None,
+    adjacency: bool = True,
     resume: Regions | None = None,
 ) -> Regions:
     """All linear regions of a piecewise-linear function on a box or polyhedron, or on all of ℝ^d.
@@ -35,6 +38,9 @@ def enumerate(
     passes for certain. ``progress(done, met)`` is called now and then. The work is spread over ``executor`` (by default
     threads: the kernel releases the GIL). After ``time_limit`` seconds, ``max_cells`` cells or an interrupt the result
     is partial: `Regions.complete` is false, and ``resume`` continues from it.
+
+    A polynomial is pruned first: its cells are those of its irredundant monomials, `Regions.kept`. Without
+    ``adjacency`` that is all that is done: facets and neighbours stay unknown (polynomials only).
 
     Raises `Unsupported` for functions that are not piecewise linear, `InvalidInput` for domains without interior.
     Source: the facet search of Avis and Fukuda, *Reverse search for enumeration* (1996), with a table of cells.
@@ -47,21 +53,58 @@ def enumerate(
     deadline = Deadline(time_limit)
     if max_cells is not None and max_cells < 1:
         raise InvalidInput(f"max_cells = {max_cells}: expected a positive number")
-    seconds = 0.0
-    if resume is None:
-        tape = Tape.of(function)
-        domain = Domain.of(None if box is None else Box.of(box, tape.inputs), tape.inputs)
-        state = None
-    else:
-        tape, domain, state, seconds = resume.tape, resume.domain, resume.state, resume.seconds
-        if state is None:
+    if resume is not None:
+        if resume.state is None:
             return resume
-    search = Search(tape, domain, exact, state)
+        search = Search(resume.tape, resume.domain, resume.exact, resume.state)
+        stopped = search.run(deadline, max_cells, progress, executor)
+        return result_of(search, stopped, resume.seconds + deadline.elapsed, resume.kept)
+    kept = None
+    if isinstance(function, TropicalPolynomial):
+        domain = _domain(box, function.dimension)
+        pruning = function.pruning(domain.box)
+        function, kept = pruning.polynomial, pruning.kept
+        if not adjacency:
+            return _cells_alone(pruning, domain, deadline)
+    elif not adjacency:
+        raise Unsupported("cells without their facets are found for polynomials only")
+    tape = Tape.of(function)
+    search = Search(tape, _domain(box, tape.inputs), exact)
     stopped = search.run(deadline, max_cells, progress, executor)
-    return result_of(search, stopped, seconds + deadline.elapsed)
+    return result_of(search, stopped, deadline.elapsed, kept)
 
 
-def result_of(search: Search, stopped: str | None, seconds: float) -> Regions:
+def _domain(box: BoxLike | None, dimension: int) -> Domain:
+    return Domain.of(None if box is None else Box.of(box, dimension), dimension)
+
+
+def _cells_alone(pruning: Pruning, domain: Domain, deadline: Deadline) -> Regions:
+    """The cells of a polynomial from the proof that its monomials are needed."""
+    count = len(pruning.kept)
+    points = pruning.witnesses.floats()
+    exact_points = {
+        i: pruning.witnesses[i] for i in np.flatnonzero(~pruning.witnesses.float_mask().all(axis=1)).tolist()
+    }
+    nothing = np.zeros(0, dtype=np.int64)
+    return Regions(
+        Tape.of(pruning.polynomial),
+        domain,
+        np.arange(count, dtype=np.uint16)[:, None],
+        points,
+        exact_points,
+        np.zeros(count + 1, dtype=np.int64),
+        nothing,
+        nothing,
+        nothing,
+        True,
+        None,
+        deadline.elapsed,
+        None,
+        pruning.kept,
+    )
+
+
+def result_of(search: Search, stopped: str | None, seconds: float, kept: IntArray | None = None) -> Regions:
     """The cells of a search that have been looked at, numbered anew without void ones."""
     state: State = search.state
     count = len(state.points)
@@ -98,4 +141,5 @@ def result_of(search: Search, stopped: str | None, seconds: float) -> Regions:
         stopped,
         seconds,
         state if stopped is not None else None,
+        kept,
     )

@@ -35,7 +35,8 @@ class Regions:
     ``points`` (C, d) a point strictly inside (rational ones that are no floats are in ``exact_points``). Facets of cell
     i are ``facet_offsets[i]:facet_offsets[i+1]``: ``facet_segments`` names a segment whose tie makes the facet, −1 for
     a wall of the domain, ``facet_entries`` the entry that wins behind it, or the wall; ``neighbours`` the cell there,
-    −1 behind walls and −2 where the search has not been. If ``exact``, all of it is proved, up to `complete`.
+    −1 behind walls and −2 where the search has not been. For a polynomial ``kept`` are its irredundant monomials, which
+    the patterns number. If ``exact``, all of it is proved, up to `complete`.
     """
 
     tape: Tape
@@ -51,6 +52,7 @@ class Regions:
     stopped: str | None
     seconds: float
     state: State | None = None
+    kept: IntArray | None = None
 
     @property
     def complete(self) -> bool:
@@ -87,6 +89,8 @@ class Regions:
     @cached_property
     def map_labels(self) -> IntArray:
         """For each cell (C,) the number of its affine map; equal exactly where the maps are."""
+        if self.kept is not None:
+            return np.arange(self.n_cells)
         return map_labels(self.tape, self.patterns)
 
     @property
@@ -100,6 +104,8 @@ class Regions:
         import scipy.sparse as sp
         from scipy.sparse.csgraph import connected_components
 
+        if self.kept is not None:
+            return self.map_labels  # the cells of a polynomial are convex, and their maps differ
         left, right = self.adjacency
         same = self.map_labels[left] == self.map_labels[right]
         size = self.n_cells
@@ -131,9 +137,8 @@ class Regions:
         import networkx as nx
 
         graph: networkx.Graph[int] = nx.Graph()
-        for i, (point, label, region) in enumerate(
-            zip(self.points, self.map_labels.tolist(), self.region_labels.tolist(), strict=True)
-        ):
+        labels, regions = self.map_labels.tolist(), self.region_labels.tolist()
+        for i, (point, label, region) in enumerate(zip(self.points, labels, regions, strict=True)):
             graph.add_node(i, point=point, map=label, region=region)
         inner = self.neighbours > self.owners
         segments = self.facet_segments[inner]
