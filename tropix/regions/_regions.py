@@ -160,6 +160,24 @@ class Regions:
         inner = self.neighbours != WALL
         return np.bincount(self.owners[inner], minlength=self.n_cells).astype(np.int64)
 
+    def to_json(self, cells: bool = True) -> str:
+        """Counts, domain, and with ``cells`` every cell with its map, facets and neighbours, as JSON text."""
+        from tropix.regions._files import to_json
+
+        return to_json(self, cells)
+
+    def to_csv(self) -> str:
+        """A row a cell: number, affine map, affine region, number of neighbours, inner point, pattern, as CSV text."""
+        from tropix.regions._files import to_csv
+
+        return to_csv(self)
+
+    def to_npz(self) -> bytes:
+        """An NPZ archive that `load` reads back; a search that was stopped goes on from it."""
+        from tropix.regions._files import to_npz
+
+        return to_npz(self)
+
     def locate(self, point: FloatArray) -> int | None:
         """The cell that contains a point (d,); the first one where several meet, None where none was found."""
         from tropix.regions._describe import pattern_at
