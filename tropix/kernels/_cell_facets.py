@@ -171,15 +171,16 @@ def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y,
             basis[i] = -1 - i if upper else -1 - dimension - i
             level[i] = abs(polar[row, i])
     for _ in range(60 + 20 * dimension):
-        value = 0.0
+        value, near = 0.0, True
         for j in range(dimension):
             y[j] = 0.0
         for i in range(dimension):
+            near = near and basis[i] >= 0
             cost = _far(basis[i], dimension) if basis[i] < 0 else (2.0 if basis[i] == row else 1.0)
             value += cost * level[i]
             for j in range(dimension):
                 y[j] += cost * inverse[i, j]
-        if value < 0.999:
+        if value < 0.999 and near:
             return value
         best, entering = 1e-9, row
         found = False
@@ -521,8 +522,12 @@ def _expand(  # type: ignore[no-untyped-def]
                     place = q * cap + facets
                     segments[place], entries[place] = row_segment[hit], row_entry[hit]
                     for c in range(d):
-                        directions[place, c] = y[c] / scale[c] / best
-                        crossings[place, c] = p[c] + y[c] / scale[c] / best
+                        directions[place, c] = y[c] / best
+                    if not bounded:
+                        _nearer(polar, count, d, hit, directions[place], column)
+                    for c in range(d):
+                        directions[place, c] /= scale[c]
+                        crossings[place, c] = p[c] + directions[place, c]
                     facets += 1
                 if state[i] != 0:
                     break
@@ -568,6 +573,31 @@ def _expand(  # type: ignore[no-untyped-def]
                 good = False
         if good:
             status[q], counts[q] = SETTLED, facets
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _nearer(polar, count, d, row, y, foot):  # type: ignore[no-untyped-def]
+    """Move a point y of a facet, far away on an unbounded cell, towards the foot of the perpendicular from 0."""
+    square, far = 0.0, 0.0
+    for c in range(d):
+        square += polar[row, c] ** 2
+        far += y[c] ** 2
+    if far * square < 1e4:  # not a hundred times as far as the foot, which lies 1/|v| away
+        return
+    for c in range(d):
+        foot[c] = polar[row, c] / square
+    share = 1.0
+    for j in range(count):
+        if j == row:
+            continue
+        at, rate = -1.0, 0.0
+        for c in range(d):
+            at += polar[j, c] * y[c]
+            rate += polar[j, c] * (foot[c] - y[c])
+        if rate > 0.0:
+            share = min(share, 0.999 * max(0.0, -at / rate))
+    for c in range(d):
+        y[c] += share * (foot[c] - y[c])
 
 
 def propose_facets(rows: FloatArray, point: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
