@@ -15,6 +15,11 @@ from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product as log_sum_exp_hessian_product
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product_numpy as log_sum_exp_hessian_product_numpy
+from tropix.kernels._line_traversal import LineProgram as LineProgram
+from tropix.kernels._line_traversal import LineRecord as LineRecord
+from tropix.kernels._line_traversal import LineState as LineState
+from tropix.kernels._line_traversal import sweep_line as sweep_line
+from tropix.kernels._line_traversal import sweep_line_fractions as sweep_line_fractions
 from tropix.kernels._log_sum_exp import entropy as entropy
 from tropix.kernels._log_sum_exp import gibbs as gibbs
 from tropix.kernels._log_sum_exp import log_sum_exp as log_sum_exp

@@ -1,0 +1,8 @@
+"""Linear regions of piecewise-linear functions: cells, lines through them, data in them, and bounds of their number."""
+
+from tropix.regions._traverse import Piece as Piece
+from tropix.regions._traverse import Switch as Switch
+from tropix.regions._traverse import Traversal as Traversal
+from tropix.regions._traverse import count_pieces as count_pieces
+from tropix.regions._traverse import traverse as traverse
+from tropix.regions._traverse import traverse_many as traverse_many
