@@ -39,6 +39,10 @@ from tropix.kernels._max_plus_sparse import max_plus_sparse_product as max_plus_
 from tropix.kernels._max_plus_sparse import max_plus_sparse_product_numpy as max_plus_sparse_product_numpy
 from tropix.kernels._max_plus_vector import max_plus_vector as max_plus_vector
 from tropix.kernels._max_plus_vector import max_plus_vector_numpy as max_plus_vector_numpy
+from tropix.kernels._point_cells import PointCells as PointCells
+from tropix.kernels._point_cells import PointState as PointState
+from tropix.kernels._point_cells import point_cells as point_cells
+from tropix.kernels._point_cells import point_distances_numpy as point_distances_numpy
 from tropix.kernels._segments import segment_gibbs as segment_gibbs
 from tropix.kernels._segments import segment_gibbs_numpy as segment_gibbs_numpy
 from tropix.kernels._segments import segment_log_sum_exp as segment_log_sum_exp

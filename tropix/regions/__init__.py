@@ -7,6 +7,12 @@ from tropix.regions._ceilings import maxout_layer as maxout_layer
 from tropix.regions._ceilings import montufar_lower as montufar_lower
 from tropix.regions._ceilings import serra_upper as serra_upper
 from tropix.regions._ceilings import zaslavsky as zaslavsky
+from tropix.regions._data import BoundaryDistances as BoundaryDistances
+from tropix.regions._data import SegmentVisits as SegmentVisits
+from tropix.regions._data import Visits as Visits
+from tropix.regions._data import boundary_distances as boundary_distances
+from tropix.regions._data import visited_between as visited_between
+from tropix.regions._data import visited_cells as visited_cells
 from tropix.regions._traverse import Piece as Piece
 from tropix.regions._traverse import Switch as Switch
 from tropix.regions._traverse import Traversal as Traversal

@@ -104,37 +104,48 @@ def _rational_weights(step: AffineStep, floats: FloatArray) -> tuple[Rationals, 
 
 
 @dataclass(frozen=True, eq=False)
-class ExactLine:
-    """Exact forms (c, s) of values on one piece after another of a line, remembered while they stay what they are.
+class ExactForms:
+    """Exact forms (k,) of values on one piece after another, remembered while they stay what they are.
 
-    A form computed on a piece is good as long as ``stamp`` (n,), the piece on which a value last changed, says so.
+    Every value is linear in the forms of the inputs, and a bias adds to the first entry: (c, s) with c + s·t on a line,
+    or a value with its gradient. Form v is ``forms[v]`` over ``denominator·denominators[block of v]``. What was found
+    on a piece is good as long as ``stamp`` (n,), the piece on which a value last changed, says so.
     """
 
     function: LineFunction
-    starts: ObjectArray
-    slopes: ObjectArray
+    forms: ObjectArray
     denominator: int
     seen: IntArray = field(repr=False)
 
     @classmethod
-    def through(cls, function: LineFunction, start: FloatArray, end: FloatArray) -> ExactLine:
-        """The line from one point to another."""
-        ends = Rationals.of(np.stack([start, end]))
+    def of(cls, function: LineFunction, inputs: Rationals) -> ExactForms:
+        """Forms (d, k) of the inputs are given."""
         count = len(function.program.bias)
-        c, s = np.zeros(count, dtype=object), np.zeros(count, dtype=object)
-        c[: len(start)] = ends.numerators[0]
-        s[: len(start)] = ends.numerators[1] - ends.numerators[0]
+        forms = np.zeros((count, inputs.shape[1]), dtype=object)
+        forms[: len(inputs)] = inputs.numerators
         seen = np.full(count, -1)
-        seen[: len(start)] = np.iinfo(np.int64).max
-        return cls(function, c, s, ends.denominator, seen)
+        seen[: len(inputs)] = np.iinfo(np.int64).max
+        return cls(function, forms, inputs.denominator, seen)
 
-    def find(self, values: Sequence[int], pattern: IntArray, stamp: IntArray, now: int) -> None:
+    @classmethod
+    def through(cls, function: LineFunction, start: FloatArray, end: FloatArray) -> ExactForms:
+        """On the line start + t·(end − start): forms (c, s)."""
+        ends = Rationals.of(np.stack([start, end], axis=1))
+        return cls.of(function, Rationals.concatenate([ends[:, :1], ends[:, 1:] - ends[:, :1]], axis=1))
+
+    @classmethod
+    def around(cls, function: LineFunction, point: FloatArray) -> ExactForms:
+        """At a point: values with their gradients."""
+        return cls.of(function, Rationals.of(np.column_stack([point, np.eye(len(point))])))
+
+    def find(self, values: Sequence[int], pattern: IntArray, stamp: IntArray | None = None, now: int = 0) -> None:
         """Compute the forms of some values on piece ``now``, and of all that they come from."""
         program = self.function.program
+        changed = np.zeros(len(self.seen), dtype=np.int64) if stamp is None else stamp
         stale, stack = set(), [np.asarray(values, dtype=np.int64)]
         while stack:
             some = stack.pop()
-            for v in some[self.seen[some] < stamp[some]].tolist():
+            for v in some[self.seen[some] < changed[some]].tolist():
                 if v in stale:
                     continue
                 stale.add(v)
@@ -152,26 +163,18 @@ class ExactLine:
         program, integers = self.function.program, self.function.integers
         segment, first, last = program.segment[v], program.start[v], program.start[v + 1]
         if segment >= 0:
-            source = program.source[first + pattern[segment]]
-            self.starts[v], self.slopes[v] = self.starts[source], self.slopes[source]
+            self.forms[v] = self.forms[program.source[first + pattern[segment]]]
             return
-        sources, weights = program.source[first:last], integers.weights[first:last]
-        constant = integers.bias[v] * self.denominator
-        self.starts[v] = constant + (weights @ self.starts[sources] if last > first else 0)
-        self.slopes[v] = weights @ self.slopes[sources] if last > first else 0
-
-    def form(self, v: int) -> tuple[int, int]:
-        """The integers (c, s) of a value that was found, over a denominator shared by its block."""
-        return self.starts[v], self.slopes[v]
+        self.forms[v] = integers.weights[first:last] @ self.forms[program.source[first:last]] if last > first else 0
+        self.forms[v, 0] += integers.bias[v] * self.denominator
 
     def meeting(self, winner: int, other: int) -> Fraction | None:
-        """Where another entry of a segment overtakes the winner; None if it does not grow faster."""
-        rate = self.slopes[other] - self.slopes[winner]
-        return Fraction(self.starts[winner] - self.starts[other], rate) if rate > 0 else None
+        """Where on a line another entry of a segment overtakes the winner; None if it does not grow faster."""
+        gap, rate = self.forms[winner] - self.forms[other]
+        return Fraction(gap, -rate) if rate < 0 else None
 
     def outputs(self) -> Rationals:
-        """The forms (m, 2) of the output, which were found."""
+        """The forms (m, k) of the output, which were found."""
         function = self.function
-        chosen = function.program.outputs
-        numerators = np.stack([self.starts[chosen], self.slopes[chosen]], axis=1)
+        numerators = self.forms[function.program.outputs]
         return Rationals(numerators, self.denominator * function.integers.denominators[function.tape.output])

@@ -23,7 +23,7 @@ from tropix.kernels._line_traversal import (
     SWITCHES,
     Flags,
 )
-from tropix.regions._line import ExactLine, LineFunction
+from tropix.regions._line import ExactForms, LineFunction
 
 CHUNK = 2_000_000
 """Multiply-adds between two looks at the clock, about."""
@@ -39,7 +39,7 @@ class Sweep:
     state: LineState
     record: LineRecord
     first_pattern: IntArray
-    line: ExactLine | None = None
+    line: ExactForms | None = None
     pieces: int = 0
 
     @classmethod
@@ -103,10 +103,10 @@ class Sweep:
         begins, outputs, bends, rows = self.record
         return begins[:pieces].copy(), outputs[:pieces].copy(), bends[:pieces].copy(), rows[:switches].copy()
 
-    def _exact(self, values: list[int]) -> ExactLine:
+    def _exact(self, values: list[int]) -> ExactForms:
         """Exact forms of some values on the piece that is being settled."""
         if self.line is None:
-            self.line = ExactLine.through(self.function, self.start, self.end)
+            self.line = ExactForms.through(self.function, self.start, self.end)
         self.line.find(values, self.state.pattern, self.state.stamp, int(self.state.control[NOW]))
         return self.line
 
@@ -123,7 +123,7 @@ class Sweep:
         entries = np.flatnonzero(held).tolist()
         sources = program.source[program.start[v] : program.start[v + 1]]
         line = self._exact([int(sources[k]) for k in entries])
-        keys = [line.form(int(sources[k])) if first else line.form(int(sources[k]))[1:] for k in entries]
+        keys = [tuple(line.forms[sources[k]][0 if first else 1 :]) for k in entries]
         best = max(keys)
         winners = [k for k, key in zip(entries, keys, strict=True) if key == best]
         state.active[span] = 0

@@ -16,7 +16,7 @@ from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 from tropix.kernels import over_rows
-from tropix.regions._line import ExactLine, LineFunction
+from tropix.regions._line import ExactForms, LineFunction
 from tropix.regions._sweep import Sweep
 from tropix.regions._tape import AffineStep, Function, MaxStep, Tape
 
@@ -148,7 +148,7 @@ class Traversal:
     def exact_map(self, i: int) -> Rationals:
         """Value and slope (m, 2) of the output on piece i as rational numbers."""
         line, pattern = self._exact_line(), self.pattern(i)
-        line.find(self._function.program.outputs.tolist(), pattern, np.zeros(len(line.seen), dtype=np.int64), 0)
+        line.find(self._function.program.outputs.tolist(), pattern)
         return line.outputs()
 
     def exact_breakpoint(self, k: int) -> Fraction:
@@ -157,7 +157,7 @@ class Traversal:
         line, program = self._exact_line(), self._function.program
         first = int(program.start[program.owner[segment]])
         winner, other = int(program.source[first + old]), int(program.source[first + new])
-        line.find([winner, other], self.pattern(k), np.zeros(len(line.seen), dtype=np.int64), 0)
+        line.find([winner, other], self.pattern(k))
         met = line.meeting(winner, other)
         if met is None:
             raise InvalidInput("this traversal was made in floats and has a switch that is none: use exact=True")
@@ -172,8 +172,8 @@ class Traversal:
     def _function(self) -> LineFunction:
         return LineFunction(self.tape)
 
-    def _exact_line(self) -> ExactLine:
-        return ExactLine.through(self._function, self.start, self.end)
+    def _exact_line(self) -> ExactForms:
+        return ExactForms.through(self._function, self.start, self.end)
 
 
 def traverse(
@@ -215,14 +215,7 @@ def traverse_many(
 
     Raises `InvalidInput` for points of another shape.
     """
-    shared, first, second = _segments(function, starts, ends)
-    found: list[Traversal | None] = [None] * len(first)
-
-    def run(i: int) -> None:
-        found[i] = _traversal(shared, first[i], second[i], exact, Deadline(None))
-
-    _on_threads(shared, len(first), run, threads)
-    return tuple(traversal for traversal in found if traversal is not None)
+    return traversals(*_segments(function, starts, ends), exact, threads)
 
 
 def count_pieces(
@@ -250,6 +243,19 @@ def count_pieces(
 
     _on_threads(shared, len(first), run, threads)
     return counts
+
+
+def traversals(
+    shared: LineFunction, starts: FloatArray, ends: FloatArray, exact: bool, threads: int | None
+) -> tuple[Traversal, ...]:
+    """What `traverse_many` does, for a function that was read."""
+    found: list[Traversal | None] = [None] * len(starts)
+
+    def run(i: int) -> None:
+        found[i] = _traversal(shared, starts[i], ends[i], exact, Deadline(None))
+
+    _on_threads(shared, len(starts), run, threads)
+    return tuple(traversal for traversal in found if traversal is not None)
 
 
 def _segments(
