@@ -58,6 +58,19 @@ def relu_network(seed: int, *widths: int) -> Circuit:
     return layers([rng.normal(size=(n, m)) / np.sqrt(m) for m, n in pairs], [rng.normal(size=n) / 2 for _, n in pairs])
 
 
+def ill_conditioned(seed: int, inputs: int = 2, width: int = 6) -> Circuit:
+    """Two ReLU layers of small integers that differ in their last bits, over many orders of magnitude: near ties."""
+    rng = np.random.default_rng(seed)
+    spread = int(rng.choice([0, 4, 12, 40]))
+
+    def numbers(*shape: int) -> np.ndarray:
+        off = 1.0 + rng.integers(-2, 3, size=shape) * 2.0 ** -int(rng.integers(45, 53))
+        return rng.integers(-2, 3, size=shape) * off * 10.0 ** rng.integers(-spread, spread + 1, size=shape)
+
+    sizes = [(width, inputs), (width, width), (2, width)]
+    return layers([numbers(*size) for size in sizes], [numbers(size[0]) for size in sizes])
+
+
 def sawtooth(times: int) -> Circuit:
     """G∘…∘g, g(x) = 2r(x) − 4r(x − ½): 2^times pieces on [0, 1]."""
     first, inner = np.array([[1.0], [1.0]]), np.array([[2.0, -4.0], [2.0, -4.0]])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from piecewise_linear import layers, maximum_of, median_of_three, relu_network, tangled
+from piecewise_linear import ill_conditioned, layers, maximum_of, median_of_three, relu_network, tangled
 from scipy.optimize import linprog, minimize
 
 import tropixc
@@ -94,6 +94,12 @@ def test_bounds_enclose_the_rational_distance(seed: int, lattice: bool) -> None:
     rng = np.random.default_rng(seed)
     points = rng.integers(-2, 3, size=(2, circuit.input_size)) if lattice else rng.normal(size=(2, circuit.input_size))
     check_bounds(circuit, points.astype(float))
+
+
+@given(st.integers(0, 10**6))
+def test_error_bounds_hold_where_rounding_decides(seed: int) -> None:
+    points = np.random.default_rng(seed).integers(-2, 3, size=(2, 2)) * (1 + 2.0**-52)
+    check_bounds(ill_conditioned(seed), points, tight=False)
 
 
 @given(st.integers(0, 10**6), st.booleans())

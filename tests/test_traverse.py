@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from piecewise_linear import layers, maximum_of, median_of_three, relu_network, sawtooth, tangled
+from piecewise_linear import ill_conditioned, layers, maximum_of, median_of_three, relu_network, sawtooth, tangled
 
 import tropixc
 from tropix import Circuit, TropicalPolynomial, TropicalRational
@@ -74,6 +74,20 @@ def test_the_kernel_does_what_its_specification_says(seed: int) -> None:
     found = traverse(circuit, start, end)
     assert [found.exact_breakpoint(k) for k in range(len(found) - 1)] == breakpoints
     assert [piece.pattern.tolist() for piece in found] == patterns
+
+
+@given(st.integers(0, 10**6))
+def test_error_bounds_hold_where_rounding_decides(seed: int) -> None:
+    circuit = ill_conditioned(seed)
+    rng = np.random.default_rng(seed)
+    start, end = rng.integers(-2, 3, size=(2, 2)) * (1 + rng.integers(0, 3, size=(2, 2)) * 2.0**-52)
+    program = LineFunction.of(circuit).program
+    breakpoints, patterns = sweep_line_fractions(program, *([Fraction(float(v)) for v in p] for p in (start, end)))
+    found = traverse(circuit, start, end)
+    assert [piece.pattern.tolist() for piece in found] == patterns
+    for k, t in enumerate(breakpoints):
+        assert found.bounds[k, 0] <= t <= found.bounds[k, 1]
+        assert found.exact_breakpoint(k) == t
 
 
 @given(st.integers(0, 10**6))

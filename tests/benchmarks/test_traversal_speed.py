@@ -41,7 +41,7 @@ def test_segments_between_images(benchmark: Any, name: str, exact: bool) -> None
     middles = np.random.default_rng(0).random((pieces, 64))
     evaluation = best_time(lambda: circuit(middles))
     print(
-        f"\n{name}, 100 segments between test images, {'exact' if exact else 'in floats'}, one thread: {pieces} pieces, "
+        f"\n{name}, 100 segments between images, {'exact' if exact else 'in floats'}, one thread: {pieces} pieces, "
         f"{pieces / seconds:.0f} a second; as long as {seconds / evaluation:.1f} evaluations at as many points"
     )
 
@@ -65,9 +65,8 @@ def test_sawtooth(benchmark: Any, times: int) -> None:
     tape = Tape.of(sawtooth(times))
     found = benchmark.pedantic(lambda: traverse(tape, [0.0], [1.0]), rounds=2, warmup_rounds=1)
     assert len(found) == 2**times
-    print(
-        f"\nsawtooth with 2^{times} pieces, half of them with a tie: {2**times / benchmark.stats.stats.min:.0f} a second"
-    )
+    speed = 2**times / benchmark.stats.stats.min
+    print(f"\nsawtooth with 2^{times} pieces, half of them with a tie: {speed:.0f} a second")
 
 
 @pytest.mark.parametrize("name", ["digits_conv", "digits_lse", "breast_cancer_relu"])

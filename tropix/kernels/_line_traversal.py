@@ -22,9 +22,9 @@ from tropix.arrays import FloatArray, IntArray
 DONE, DECIDE, CLUSTER, FULL = 0, 1, 2, 3
 """Why the sweep stopped: at the end, for one of the two questions, or since the record is full."""
 SEARCH, SETTLE = 0, 1
-PHASE, POSITION, NOW, PIECES, SWITCHES, CHOSEN, EXACT = range(7)
+PHASE, POSITION, NOW, PIECES, SWITCHES, CHOSEN, EXACT, STALLED = range(8)
 """Positions in ``control``: what to do next; from which value on; the number of the piece; how many pieces and switches
-the record holds; the answer to `DECIDE` or −1; whether to ask at all."""
+the record holds; the answer to `DECIDE` or −1; whether to ask at all; if not, how many breakpoints in a row were at the same t."""
 
 Flags = npt.NDArray[np.uint8]
 
@@ -151,6 +151,13 @@ def _next(program, state):  # type: ignore[no-untyped-def]
     else:
         if not soonest < 1.0:
             return DONE
+        state.control[STALLED] = state.control[STALLED] + 1 if soonest <= state.time[0] else 0
+        if state.control[STALLED] > len(lower):  # rounding makes the same entries overtake each other for ever
+            for e in range(len(lower)):
+                if lower[e] <= soonest:
+                    lower[e] = np.inf
+                    upper[e] = np.inf
+            return -1
         # all that may come at once comes at once; entries known to be as good as parallel never come
         state.time[0] = max(soonest, state.time[0])
         state.time[1] = state.time[0]

@@ -103,7 +103,8 @@ def boundary_distances(
 
     Cells are convex: it is the smallest of slack / ‖row‖_q over all inequalities of the cell, facets or not, 1/p + 1/q
     = 1. Only entries that are the same function as the winner on the cell make no inequality. ``lower`` ≤ distance ≤
-    ``upper`` holds for the real numbers; ``lower`` is 0 where ``exact`` is False and a tie is not certain.
+    ``upper`` holds for the real numbers. They are far apart only where two entries differ by less than rounding, or
+    where ``exact`` is False and a tie is not certain.
 
     Raises `InvalidInput` for another p, points of another shape and where values leave float64.
 

@@ -52,7 +52,7 @@ class Sweep:
         forms[: len(start)] = _input_forms(start, end)
         dirty = np.ones(values, dtype=np.uint8)
         stamp = np.zeros(values, dtype=np.int64)
-        control = np.zeros(7, dtype=np.int64)
+        control = np.zeros(8, dtype=np.int64)
         control[[PHASE, CHOSEN, EXACT]] = SETTLE, -1, exact
         state = LineState(
             forms,
