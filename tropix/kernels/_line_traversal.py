@@ -24,7 +24,8 @@ DONE, DECIDE, CLUSTER, FULL = 0, 1, 2, 3
 SEARCH, SETTLE = 0, 1
 PHASE, POSITION, NOW, PIECES, SWITCHES, CHOSEN, EXACT, STALLED = range(8)
 """Positions in ``control``: what to do next; from which value on; the number of the piece; how many pieces and switches
-the record holds; the answer to `DECIDE` or −1; whether to ask at all; if not, how many breakpoints in a row were at the same t."""
+the record holds; the answer to `DECIDE` or −1; whether to ask at all; if not, how many breakpoints in a row lay at the
+same t."""
 
 Flags = npt.NDArray[np.uint8]
 

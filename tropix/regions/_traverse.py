@@ -51,7 +51,8 @@ class Traversal:
     maximum, the smallest of entries that are the same function of t there. ``breakpoints`` (P − 1,) lie between them,
     rounded, ``bounds`` (P − 1, 2) enclose them; ``values`` and ``slopes`` (P, m) are the affine map in t of each piece.
     With ``exact`` the breakpoints are all there are, in the right order, and the patterns are proved; without it ties
-    are decided by rounded numbers, and pieces may have length 0. If the time ran out, ``complete`` is False and the pieces end at ``until`` < 1.
+    are decided by rounded numbers, and pieces may have length 0. If the time ran out, ``complete`` is False and the
+    pieces end at ``until`` < 1.
     """
 
     tape: Tape
