@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tropix.arrays import FloatArray, IntArray
-from tropix.boxes import Box, BoxLike
+from tropix.arrays import IntArray
 from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 from tropix.polynomials import has_interior_where
 from tropix.regions._exact_cells import Domain, ExactCell, along_ray
-from tropix.regions._tape import Function, Tape
+from tropix.regions._tape import Tape
 
 Progress = Callable[[int, int], None]
 

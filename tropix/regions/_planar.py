@@ -1,0 +1,175 @@
+"""Activation cells of a function of two variables, by subdivision of the domain's polygon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tropix.arrays import FloatArray, IntArray
+from tropix.boxes import Box
+from tropix.deadline import Deadline
+from tropix.kernels import PlanarCellChunk, PlanarMachine
+from tropix.kernels import PlanarStatus as Status
+from tropix.regions._exact_cells import Domain
+from tropix.regions._planar_exact import ExactForms
+from tropix.regions._planar_program import PolygonDomain, Stages
+from tropix.regions._tape import Tape
+
+STEPS = 4096
+"""Cells worked on between two looks at the clock."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanarCells:
+    """Cells in the plane, C of them with E edges in all; edges of cell i are ``offsets[i]:offsets[i+1]``.
+
+    ``patterns`` (C, S) and ``points`` (C, 2), one strictly inside each cell. Edge e begins at ``vertices[e]`` (E, 2),
+    counterclockwise, is made by the tie ``ties[e]`` = (segment, entry) with the winner of that segment, or by a wall of
+    the domain (−1, its number), and leads to the cell ``neighbours[e]``: −1 at a wall, −2 where cells are missing.
+    ``complete`` says whether all cells were found, ``exact`` whether every decision is proved; else signs within the
+    rounding error counted as zero, and ``misfits`` cuts have sides that do not fit together. ``flat`` (few) are cells
+    in which no float lies; their ``points`` are on the nearest floats.
+    """
+
+    patterns: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    points: FloatArray
+    offsets: IntArray
+    vertices: FloatArray
+    ties: npt.NDArray[np.int32]
+    neighbours: npt.NDArray[np.int32]
+    complete: bool
+    exact: bool
+    misfits: int
+
+    def __len__(self) -> int:
+        return len(self.patterns)
+
+    def areas(self) -> FloatArray:
+        """The area (C,) of each cell."""
+        following = np.arange(1, len(self.vertices) + 1)
+        following[self.offsets[1:] - 1] = self.offsets[:-1]
+        shift = np.repeat(self.vertices[self.offsets[:-1]], np.diff(self.offsets), axis=0)
+        p, q = self.vertices - shift, self.vertices[following] - shift
+        return np.asarray(np.add.reduceat(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0], self.offsets[:-1]) / 2)
+
+
+def planar_cells(
+    tape: Tape,
+    box: Box,
+    *,
+    exact: bool = True,
+    deadline: Deadline | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    limit: int | None = None,
+) -> PlanarCells:
+    """All activation cells of a function of two inputs on a bounded box or polygon.
+
+    The time is proportional to the number of cells. With ``exact`` every decision whose sign is not certain in floating
+    point is made in integers; without it such signs count as zero. ``progress`` is called with the numbers of finished
+    and of known cells; at the ``deadline`` or the ``limit`` the cells found so far come back, not ``complete``.
+    Raises `InvalidInput` for another number of inputs, a domain without interior or an unbounded one.
+    """
+    domain = PolygonDomain.of(Domain.of(box, tape.inputs))
+    run = _Run(tape, domain, exact)
+    run.work(deadline or Deadline(None), progress, limit)
+    return run.cells(limit)
+
+
+@dataclass
+class _Output:
+    """Finished cells, chunk by chunk."""
+
+    patterns: list[npt.NDArray[np.uint8] | npt.NDArray[np.uint16]] = field(default_factory=list)
+    points: list[FloatArray] = field(default_factory=list)
+    sizes: list[IntArray] = field(default_factory=list)
+    vertices: list[FloatArray] = field(default_factory=list)
+    ties: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    nodes: list[npt.NDArray[np.int32]] = field(default_factory=list)
+
+
+class _Run:
+    """One subdivision: the kernel's machine, exact forms for its questions, and what is finished."""
+
+    def __init__(self, tape: Tape, domain: PolygonDomain, exact: bool) -> None:
+        self._stages = Stages.of(tape)
+        self._domain, self._exact = domain, exact
+        walls = np.array(domain.walls, dtype=np.int64)
+        program = self._stages.program(domain)
+        self._machine = PlanarMachine(program, domain.vertices, domain.lines, walls, exact=exact)
+        self._forms = ExactForms(self._stages, domain)
+        self._output = _Output()
+        self._count = 0
+        self._done = False
+        widths = np.diff(self._stages.entry)
+        self._dtype = np.uint8 if widths.max(initial=0) <= 256 else np.uint16
+        self._order = np.argsort(self._stages.segments)
+        self._segment_of = np.repeat(self._stages.segments, widths)
+        self._place_of = np.arange(len(self._segment_of)) - np.repeat(self._stages.entry[:-1], widths)
+
+    def work(self, deadline: Deadline, progress: Callable[[int, int], None] | None, limit: int | None) -> None:
+        """Go on until all cells are found, the time is over or there are enough."""
+        while not self._done and (limit is None or self._count < limit):
+            status = self._machine.run(STEPS)
+            if status == Status.ASK:
+                self._answer()
+            else:
+                self._store(self._machine.take())
+                self._done = status == Status.DONE
+                if progress is not None:
+                    progress(self._count, self._count + self._machine.waiting)
+            if deadline.passed:
+                self._store(self._machine.take())
+                break
+
+    def _answer(self) -> None:
+        asked = self._machine.questions()
+        self._forms.update(asked.stage, asked.pattern, asked.bases)
+        first = int(self._stages.entry[self._stages.stage_segments[asked.stage]])
+        stop = int(self._stages.entry[self._stages.stage_segments[asked.stage + 1]])
+        ranks = np.zeros((len(asked.lines), stop - first), dtype=np.int32)
+        points = np.empty((len(asked.lines), 3))
+        segments = asked.segments.tolist()
+        for q, (one, two) in enumerate(asked.lines.tolist()):
+            point = self._forms.meeting(tuple(one), tuple(two))
+            points[q] = self._forms.floats(point)
+            for entry, values in self._forms.ranks(segments, point):
+                ranks[q, entry - first : entry - first + len(values)] = values
+        self._machine.answer(ranks, points)
+
+    def _store(self, chunk: PlanarCellChunk) -> None:
+        output, ties = self._output, chunk.ties
+        tie = ties[:, 1] >= 0
+        named = np.empty((len(ties), 2), dtype=np.int32)
+        named[~tie, 0], named[~tie, 1] = -1, -1 - ties[~tie, 0]
+        named[tie, 0], named[tie, 1] = self._segment_of[ties[tie, 1]], self._place_of[ties[tie, 1]]
+        output.patterns.append(chunk.patterns[:, self._order].astype(self._dtype))
+        output.points.append(chunk.points.copy())
+        output.sizes.append(chunk.sizes.copy())
+        output.vertices.append(chunk.vertices.copy())
+        output.ties.append(named)
+        output.nodes.append(chunk.nodes.astype(np.int32))
+        self._count += len(chunk.sizes)
+
+    def cells(self, limit: int | None) -> PlanarCells:
+        """What was found, with neighbours."""
+        output = self._output
+        sizes = np.concatenate(output.sizes)
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        nodes = np.concatenate(output.nodes)
+        behind, misfits = self._machine.partners(nodes)
+        owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        neighbours = np.where(behind >= 0, owner[behind], behind).astype(np.int32)
+        return PlanarCells(
+            np.concatenate(output.patterns),
+            np.concatenate(output.points),
+            offsets,
+            np.concatenate(output.vertices),
+            np.concatenate(output.ties),
+            neighbours,
+            self._done,
+            self._exact,
+            misfits,
+        )
