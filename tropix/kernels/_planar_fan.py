@@ -230,20 +230,8 @@ def _steeper(program, stack, forms, answers, rival, base, target, size, i, extra
     other = tags[target + i, TIED]
     a, b, c, _, bound, steep = difference(program, forms, rival, other)
     j = (i + 2) % size
-    sign = sign_at(
-        a,
-        b,
-        c,
-        bound,
-        steep,
-        stack.vertices,
-        stack.tags,
-        target + j,
-        answers.ranks,
-        rival - base,
-        other - base,
-        state[EXACT],
-    )
+    one, two = rival - base, other - base
+    sign = sign_at(a, b, c, bound, steep, vertices, tags, target + j, ranks, one, two, exact)
     if sign == 2:
         _ask(stack, answers, start, target, size, j, extra[target + j - floor, ORIGIN], state)
         return 2
@@ -319,20 +307,8 @@ def _thread_boundary(program, stack, forms, sides, answers, base, f, bounds, own
             fill[i] += 1
             while place > ends[i]:
                 a, b, c, _, bound, steep = difference(program, forms, owner[q], winners[place - 1])
-                sign = sign_at(
-                    a,
-                    b,
-                    c,
-                    bound,
-                    steep,
-                    vertices,
-                    tags,
-                    start + i,
-                    ranks,
-                    owner[q] - base,
-                    winners[place - 1] - base,
-                    exact,
-                )
+                one, two = owner[q] - base, winners[place - 1] - base
+                sign = sign_at(a, b, c, bound, steep, vertices, tags, start + i, ranks, one, two, exact)
                 if sign == 2:
                     stack.tags[start + i, RANK] = -2
                     unknown = True

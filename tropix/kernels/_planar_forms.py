@@ -58,12 +58,8 @@ def enter_stage(program, forms, ties, patterns, f, stage):  # type: ignore[no-un
     Rows of ``forms`` are a, b, c and the error. The tie of a segment with two entries is the second minus the first:
     a, b, c, error, then what a value at a point of the domain may be off by, and |a| + |b|.
     """
-    entry, entry_value, owner, stage_segments = (
-        program.entry,
-        program.entry_value,
-        program.owner,
-        program.stage_segments,
-    )
+    entry, entry_value, owner = program.entry, program.entry_value, program.owner
+    stage_segments = program.stage_segments
     if stage > 0:
         for s in range(stage_segments[stage - 1], stage_segments[stage]):
             chosen, target = entry_value[entry[s] + patterns[f, s]], owner[s]

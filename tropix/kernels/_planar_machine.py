@@ -90,7 +90,7 @@ class PlanarMachine:
             np.zeros((0, 5), dtype=np.int64),
         )
         self._forms = np.zeros((4, len(program.bias)))
-        self._forms[:3, :2] = [[1.0, 0.0], [0.0, 1.0], program.centre]
+        self._forms[:3, :2] = np.stack([*np.eye(2), program.centre])
         self._ties = np.zeros((segments, 6))
         self._stages = np.zeros((stages + 2, 2), dtype=np.int64)
         self._state = np.zeros(cells.STATE_SIZE, dtype=np.int64)
