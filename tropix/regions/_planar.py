@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ from tropix.deadline import Deadline
 from tropix.kernels import PlanarCellChunk, PlanarMachine
 from tropix.kernels import PlanarStatus as Status
 from tropix.regions._exact_cells import Domain
-from tropix.regions._planar_exact import ExactForms
+from tropix.regions._planar_exact import ExactForms, meeting_point
 from tropix.regions._planar_program import PolygonDomain, Stages
 from tropix.regions._tape import Tape
 
@@ -30,8 +32,9 @@ class PlanarCells:
     counterclockwise, is made by the tie ``ties[e]`` = (segment, entry) with the winner of that segment, or by a wall of
     the domain (−1, its number), and leads to the cell ``neighbours[e]``: −1 at a wall, −2 where cells are missing.
     ``complete`` says whether all cells were found, ``exact`` whether every decision is proved; else signs within the
-    rounding error counted as zero, and ``misfits`` cuts have sides that do not fit together. ``flat`` (few) are cells
-    in which no float lies; their ``points`` are on the nearest floats.
+    rounding error counted as zero, and ``misfits`` cuts have sides that do not fit together (0 where exact).
+    ``rational_points`` holds an inner point for each cell in which no float near its middle lies; its row of ``points``
+    is the nearest float.
     """
 
     patterns: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -43,6 +46,7 @@ class PlanarCells:
     complete: bool
     exact: bool
     misfits: int
+    rational_points: dict[int, tuple[Fraction, Fraction]]
 
     def __len__(self) -> int:
         return len(self.patterns)
@@ -75,7 +79,7 @@ def planar_cells(
     domain = PolygonDomain.of(Domain.of(box, tape.inputs))
     run = _Run(tape, domain, exact)
     run.work(deadline or Deadline(None), progress, limit)
-    return run.cells(limit)
+    return run.cells()
 
 
 @dataclass
@@ -106,6 +110,8 @@ class _Run:
         widths = np.diff(self._stages.entry)
         self._dtype = np.uint8 if widths.max(initial=0) <= 256 else np.uint16
         self._order = np.argsort(self._stages.segments)
+        self._in_order = bool((np.diff(self._stages.segments) == 1).all())
+        self._rational: dict[int, tuple[Fraction, Fraction]] = {}
         self._segment_of = np.repeat(self._stages.segments, widths)
         self._place_of = np.arange(len(self._segment_of)) - np.repeat(self._stages.entry[:-1], widths)
 
@@ -133,7 +139,7 @@ class _Run:
         points = np.empty((len(asked.lines), 3))
         segments = asked.segments.tolist()
         for q, (one, two) in enumerate(asked.lines.tolist()):
-            point = self._forms.meeting(tuple(one), tuple(two))
+            point = meeting_point(self._forms.line(*one), self._forms.line(*two))
             points[q] = self._forms.floats(point)
             for entry, values in self._forms.ranks(segments, point):
                 ranks[q, entry - first : entry - first + len(values)] = values
@@ -141,35 +147,69 @@ class _Run:
 
     def _store(self, chunk: PlanarCellChunk) -> None:
         output, ties = self._output, chunk.ties
+        points = chunk.points.copy()
+        if self._exact:
+            first_edges = np.cumsum(chunk.sizes) - chunk.sizes
+            for i in np.flatnonzero(~chunk.inside).tolist():
+                edges = slice(first_edges[i], first_edges[i] + chunk.sizes[i])
+                points[i] = self._inner_point(self._count + i, chunk.patterns[i], ties[edges], points[i])
         tie = ties[:, 1] >= 0
         named = np.empty((len(ties), 2), dtype=np.int32)
         named[~tie, 0], named[~tie, 1] = -1, -1 - ties[~tie, 0]
         named[tie, 0], named[tie, 1] = self._segment_of[ties[tie, 1]], self._place_of[ties[tie, 1]]
-        output.patterns.append(chunk.patterns[:, self._order].astype(self._dtype))
-        output.points.append(chunk.points.copy())
+        patterns = chunk.patterns.astype(self._dtype)
+        output.patterns.append(patterns if self._in_order else patterns[:, self._order])
+        output.points.append(points)
         output.sizes.append(chunk.sizes.copy())
         output.vertices.append(chunk.vertices.copy())
         output.ties.append(named)
         output.nodes.append(chunk.nodes.astype(np.int32))
         self._count += len(chunk.sizes)
 
-    def cells(self, limit: int | None) -> PlanarCells:
+    def _inner_point(self, cell: int, pattern: IntArray, ties: IntArray, near: FloatArray) -> FloatArray:
+        """A float strictly inside a cell whose middle, computed in floats, may not be; a rational one if there is none.
+
+        The exact middle of the vertices is inside; a float next to it need not be.
+        """
+        lines = self._forms.lines_of(pattern.astype(np.int64), ties)
+        corners = [meeting_point(lines[i - 1], line) for i, line in enumerate(lines)]
+        middle = [sum(Fraction(corner[k], corner[2]) for corner in corners) / len(corners) for k in range(2)]
+        for candidate in (near, np.array([float(m) for m in middle])):
+            x, y = (Fraction(float(value)) for value in candidate)
+            if all(a * x + b * y + c < 0 for a, b, c in lines):
+                return np.asarray(candidate)
+        self._rational[cell] = (Fraction(middle[0]), Fraction(middle[1]))
+        return np.array([float(m) for m in middle])
+
+    def cells(self) -> PlanarCells:
         """What was found, with neighbours."""
         output = self._output
-        sizes = np.concatenate(output.sizes)
+        sizes = joined(output.sizes)
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        nodes = np.concatenate(output.nodes)
-        behind, misfits = self._machine.partners(nodes)
+        behind, misfits = self._machine.partners(joined(output.nodes))
         owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         neighbours = np.where(behind >= 0, owner[behind], behind).astype(np.int32)
         return PlanarCells(
-            np.concatenate(output.patterns),
-            np.concatenate(output.points),
+            joined(output.patterns),
+            joined(output.points),
             offsets,
-            np.concatenate(output.vertices),
-            np.concatenate(output.ties),
+            joined(output.vertices),
+            joined(output.ties),
             neighbours,
             self._done,
             self._exact,
             misfits,
+            self._rational,
         )
+
+
+def joined(parts: list[Any]) -> Any:
+    """The rows of all parts in one array; the parts are given up on the way, so that memory is not needed twice."""
+    whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype)
+    start = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        whole[start : start + len(part)] = part
+        start += len(part)
+    return whole

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import flint
+import numpy as np
 import scipy.sparse as sp
 
 from tropix.arrays import IntArray
@@ -83,11 +84,13 @@ class ExactForms:
         (a, b, c), (a_, b_, c_) = self.row(tied), self.row(won)
         return a - a_, b - b_, c - c_
 
-    def meeting(self, one: tuple[int, int], two: tuple[int, int]) -> Line:
-        """The point (X/Q, Y/Q) where two edges' lines meet, as (X, Y, Q) with Q > 0."""
-        (a, b, c), (a_, b_, c_) = self.line(*one), self.line(*two)
-        x, y, q = b * c_ - b_ * c, c * a_ - c_ * a, a * b_ - a_ * b
-        return (x, y, q) if q > 0 else (-x, -y, -q)
+    def lines_of(self, pattern: IntArray, ties: IntArray) -> list[Line]:
+        """The lines of all edges of a finished cell, negative inside; the bases at hand are given up."""
+        stages = len(self._bases)
+        self._bases = [-1] * stages
+        self.update(stages - 1, pattern, np.full(stages, -2))
+        self._bases = [-1] * stages
+        return [self.line(won, tied) for won, tied in ties.tolist()]
 
     def ranks(self, segments: Sequence[int], point: Line) -> list[tuple[int, list[int]]]:
         """For each segment its first entry and the ranks of its entries at a point: equal values, equal ranks."""
@@ -107,6 +110,13 @@ class ExactForms:
         floats = [float(end) for end in ends]
         off = max(abs(end - Fraction(value)) for end, value in zip(ends, floats, strict=True))
         return floats[0], floats[1], math.nextafter(float(off), math.inf) if off else 0.0
+
+
+def meeting_point(one: Line, two: Line) -> Line:
+    """The point (X/Q, Y/Q) where two lines meet, as (X, Y, Q) with Q > 0."""
+    (a, b, c), (a_, b_, c_) = one, two
+    x, y, q = b * c_ - b_ * c, c * a_ - c_ * a, a * b_ - a_ * b
+    return (x, y, q) if q > 0 else (-x, -y, -q)
 
 
 class _Affine:
