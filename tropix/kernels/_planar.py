@@ -31,11 +31,12 @@ from tropix.kernels._planar_cells import (
     LAST,
     NODE,
     PAUSE,
+    QUESTIONS,
     RANK,
     RANKS,
     TIED,
     WON,
-    ask_about_marked,
+    ask,
     copy_edge,
     copy_line,
     copy_vertex,
@@ -65,6 +66,7 @@ def advance(program, stack, forms, ties, sides, chunk, answers, stages, state): 
         if state[BUDGET] <= 0:
             return PAUSE
         f = state[DEPTH] - 1
+        state[QUESTIONS] = 0
         start, count, stage, first = frames[f, 0], frames[f, 1], frames[f, 2], frames[f, 3]
         if stage < state[LAST]:
             state[RANKS] = stages[stage + 1, 0]
@@ -146,7 +148,7 @@ def _settle_all(program, stack, forms, ties, answers, f, state):  # type: ignore
                 sign = certain_sign(a, b, c, bound, steep, vertices[i, 0], vertices[i, 1], vertices[i, 2])
                 if sign == 2:
                     rank = tags[i, RANK]
-                    if rank >= 0:
+                    if rank >= 0 and ranks[rank, column] >= 0:
                         sign = ranks[rank, column + 1] - ranks[rank, column]
                     elif exact:
                         unknown = True
@@ -163,7 +165,7 @@ def _settle_all(program, stack, forms, ties, answers, f, state):  # type: ignore
                 winner = -1
             elif unknown:
                 winner = -2
-                _mark_open(vertices, tags, a, b, c, bound, steep, start, count)
+                _ask_pair(stack, answers, ties, s, column, start, count, state)
             else:
                 winner = 1 if above else 0
         else:
@@ -175,22 +177,22 @@ def _settle_all(program, stack, forms, ties, answers, f, state):  # type: ignore
             kept += 1
             open_signs = open_signs or winner == -2
     frames[f, 4] = kept
-    if open_signs:
-        ask_about_marked(stack, answers, f, state)
     return not open_signs
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _mark_open(vertices, tags, a, b, c, bound, steep, start, count):  # type: ignore[no-untyped-def]
-    for i in range(start, start + count):
-        open_sign = certain_sign(a, b, c, bound, steep, vertices[i, 0], vertices[i, 1], vertices[i, 2]) == 2
-        if open_sign and tags[i, RANK] == -1:
-            tags[i, RANK] = -2
+def _ask_pair(stack, answers, ties, s, column, start, count, state):  # type: ignore[no-untyped-def]
+    """Ask for all open signs of a tie at the vertices of the top cell."""
+    vertices, tags, ranks = stack.vertices, stack.tags, answers.ranks
+    a, b, c, bound, steep = ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 4], ties[s, 5]
+    for i in range(count):
+        if sign_at(a, b, c, bound, steep, vertices, tags, start + i, ranks, column, column + 1, True) == 2:
+            ask(answers, i, s, 0, 0, 0, 0, state)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _settle_many(program, stack, forms, answers, s, base, start, count, state):  # type: ignore[no-untyped-def]
-    """As `_settle_pair` for a segment with any number of entries; the smallest index of equal ones wins."""
+    """The winner of a segment, the smallest index of equal ones; −1 if there are several, −2 if that is open."""
     vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
     first, stop = program.entry[s], program.entry[s + 1]
     x, y = middle(stack.vertices, start, count)
@@ -210,14 +212,19 @@ def _settle_many(program, stack, forms, answers, s, base, start, count, state): 
             sign = sign_at(a, b, c, bound, steep, vertices, tags, i, ranks, e - base, best - base, exact)
             if sign == 2:
                 unknown = True
-                tags[i, RANK] = -2
             elif sign == 1:
-                return -1  # the marks stay: answers about those vertices are needed soon anyway
+                return -1
             if sign != 0:
                 equal = False
         if equal and e < winner:
             winner = e
-    return -2 if unknown else winner - first
+    if not unknown:
+        return winner - first
+    for i in range(start, start + count):
+        rank = tags[i, RANK]
+        if rank < 0 or ranks[rank, first - base] < 0:
+            ask(answers, i - start, s, 0, 0, 0, 0, state)
+    return -2
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -255,15 +262,11 @@ def _all_signs(stack, answers, f, ties, s, column, signs, state):  # type: ignor
     start, count = stack.frames[f, 0], stack.frames[f, 1]
     vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
     a, b, c, bound, steep = ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 4], ties[s, 5]
-    unknown = False
     for i in range(count):
         signs[i] = sign_at(a, b, c, bound, steep, vertices, tags, start + i, ranks, column + 1, column, exact)
         if signs[i] == 2:
-            tags[start + i, RANK] = -2
-            unknown = True
-    if unknown:
-        ask_about_marked(stack, answers, f, state)
-    return not unknown
+            ask(answers, i, s, 0, 0, 0, 0, state)
+    return state[QUESTIONS] == 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

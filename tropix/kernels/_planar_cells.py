@@ -64,9 +64,10 @@ class Chunk(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """``ranks`` (R, W) of a stage's entries at a vertex; ``questions`` (Q, 5); ``known`` (K, 5) points of two lines.
+    """``ranks`` (R, W) of a stage's entries at a vertex, −1 where unknown; what is asked; ``known`` (K, 5) points.
 
-    A question is the number of a vertex of the top polygon, or −1 and the tags of the two lines that meet in it.
+    A question (Q, 6) is the number of a vertex of the top polygon, or −1; the entries that tie on the two lines that meet
+    there; and the segment. A known point is a row of ranks and its two lines.
     """
 
     ranks: npt.NDArray[np.int32]
@@ -104,7 +105,7 @@ def sign_at(a, b, c, bound, steep, vertices, tags, i, ranks, column, other, exac
     sign = certain_sign(a, b, c, bound, steep, vertices[i, 0], vertices[i, 1], vertices[i, 2])
     if sign == 2:
         rank = tags[i, RANK]
-        if rank >= 0:
+        if rank >= 0 and ranks[rank, column] >= 0:
             return np.int64(np.sign(ranks[rank, column] - ranks[rank, other]))
         if not exact:
             return 0
@@ -112,15 +113,13 @@ def sign_at(a, b, c, bound, steep, vertices, tags, i, ranks, column, other, exac
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ask_about_marked(stack, answers, f, state):  # type: ignore[no-untyped-def]
-    """Turn the vertices of the top cell that are marked −2 into questions."""
-    start = stack.frames[f, 0]
-    for i in range(stack.frames[f, 1]):
-        if stack.tags[start + i, RANK] == -2:
-            stack.tags[start + i, RANK] = -1
-            if state[QUESTIONS] < len(answers.questions):
-                answers.questions[state[QUESTIONS], 0] = i
-                state[QUESTIONS] += 1
+def ask(answers, place, segment, won, tied, won_, tied_, state):  # type: ignore[no-untyped-def]
+    """Ask for the ranks of a segment's entries at a vertex of the top polygon, or where two lines meet (place −1)."""
+    if state[QUESTIONS] < len(answers.questions):
+        questions, q = answers.questions, state[QUESTIONS]
+        questions[q, 0], questions[q, 1], questions[q, 2] = place, won, tied
+        questions[q, 3], questions[q, 4], questions[q, 5] = won_, tied_, segment
+        state[QUESTIONS] = q + 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

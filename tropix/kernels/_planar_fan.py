@@ -14,11 +14,10 @@ from tropix.kernels._planar_cells import (
     HEADS,
     KNOWN,
     NODE,
-    QUESTIONS,
     RANK,
     TIED,
     WON,
-    ask_about_marked,
+    ask,
     copy_edge,
     copy_line,
     drop_parent,
@@ -72,7 +71,6 @@ def split_by_fan(program, stack, forms, sides, answers, f, place, state):  # typ
             top += size
     bounds[parts] = top
     if asked:
-        ask_about_marked(stack, answers, f, state)
         return ASK
     if parts < 2:
         winner = owner[0] if parts == 1 else program.entry[s]
@@ -82,8 +80,7 @@ def split_by_fan(program, stack, forms, sides, answers, f, place, state):  # typ
             stack.pending[p] = stack.pending[p + 1]
         state[KNOWN] = 0
         return DONE
-    if not _thread_boundary(program, stack, forms, sides, answers, base, f, bounds, owner, parts, extra, state):
-        ask_about_marked(stack, answers, f, state)
+    if not _thread_boundary(program, stack, forms, sides, answers, s, base, f, bounds, owner, parts, extra, state):
         return ASK
     _join_cuts(stack, sides, bounds, owner, parts, extra, start + count, state)
     lowest = start + count
@@ -155,7 +152,7 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
             signs[i] = sign
             if sign == 2:
                 unknown = True
-                _ask(stack, answers, start, target, size, i, extra[target + i - floor, ORIGIN], state)
+                _ask(stack, answers, s, target, size, i, extra[target + i - floor, ORIGIN], state)
             elif sign > 0:
                 above += 1
             elif sign < 0:
@@ -172,8 +169,9 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
                 for i in range(size):
                     j = i + 1 if i + 1 < size else 0
                     if signs[i] == 0 and signs[j] == 0 and extra[target + i - floor, PARENT] < 0:
-                        steeper = _steeper(program, stack, forms, answers, rival, base, target, size, i, extra, floor,
-                                           start, state)  # fmt: skip
+                        steeper = _steeper(
+                            program, stack, forms, answers, s, rival, base, target, size, i, extra, floor, state
+                        )
                         if steeper == 2:
                             return -2
                         if steeper:
@@ -224,7 +222,7 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _steeper(program, stack, forms, answers, rival, base, target, size, i, extra, floor, start, state):  # type: ignore[no-untyped-def]
+def _steeper(program, stack, forms, answers, s, rival, base, target, size, i, extra, floor, state):  # type: ignore[no-untyped-def]
     """Whether a rival that ties along edge i of a part wins behind it against the one that was there; 2 if open."""
     vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
     other = tags[target + i, TIED]
@@ -233,50 +231,38 @@ def _steeper(program, stack, forms, answers, rival, base, target, size, i, extra
     one, two = rival - base, other - base
     sign = sign_at(a, b, c, bound, steep, vertices, tags, target + j, ranks, one, two, exact)
     if sign == 2:
-        _ask(stack, answers, start, target, size, j, extra[target + j - floor, ORIGIN], state)
+        _ask(stack, answers, s, target, size, j, extra[target + j - floor, ORIGIN], state)
         return 2
     return 1 if sign < 0 or (sign == 0 and rival < other) else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _ask(stack, answers, start, target, size, i, origin, state):  # type: ignore[no-untyped-def]
-    """Ask about vertex i of a part: a vertex of the cell is marked, another is named by its two lines."""
+def _ask(stack, answers, s, target, size, i, origin, state):  # type: ignore[no-untyped-def]
+    """Ask about vertex i of a part: one of the cell by its number, another by its two lines in a fixed order."""
     if origin >= 0:
-        stack.tags[start + origin, RANK] = -2
+        ask(answers, origin, s, 0, 0, 0, 0, state)
         return
-    if state[QUESTIONS] == len(answers.questions):
-        return
-    question = answers.questions[state[QUESTIONS]]
-    state[QUESTIONS] += 1
-    question[0] = -1
-    one, two = target + (i - 1 if i > 0 else size - 1), target + i
-    _key(question, stack.tags[one, WON], stack.tags[one, TIED], stack.tags[two, WON], stack.tags[two, TIED])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _key(row, won, tied, won_, tied_):  # type: ignore[no-untyped-def]
-    """The two lines in a fixed order, behind the first column of a row."""
-    if (won, tied) > (won_, tied_):
-        won, tied, won_, tied_ = won_, tied_, won, tied
-    row[1], row[2], row[3], row[4] = won, tied, won_, tied_
+    tags, one, two = stack.tags, target + (i - 1 if i > 0 else size - 1), target + i
+    if (tags[one, WON], tags[one, TIED]) > (tags[two, WON], tags[two, TIED]):
+        one, two = two, one
+    ask(answers, -1, s, tags[one, WON], tags[one, TIED], tags[two, WON], tags[two, TIED], state)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _known_rank(stack, answers, line, won, tied, state):  # type: ignore[no-untyped-def]
     """The ranks at the point where an edge meets the tie of two entries, if they were asked for; else −1."""
-    if state[KNOWN] == 0:
-        return -1
-    key = np.empty(5, dtype=np.int64)
-    _key(key, stack.tags[line, WON], stack.tags[line, TIED], won, tied)
+    known = answers.known
+    won_, tied_ = stack.tags[line, WON], stack.tags[line, TIED]
+    if (won, tied) > (won_, tied_):
+        won, tied, won_, tied_ = won_, tied_, won, tied
     for i in range(state[KNOWN]):
-        row = answers.known[i]
-        if row[1] == key[1] and row[2] == key[2] and row[3] == key[3] and row[4] == key[4]:
-            return row[0]
+        if known[i, 1] == won and known[i, 2] == tied and known[i, 3] == won_ and known[i, 4] == tied_:
+            return known[i, 0]
     return -1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _thread_boundary(program, stack, forms, sides, answers, base, f, bounds, owner, parts, extra, state):  # type: ignore[no-untyped-def]
+def _thread_boundary(program, stack, forms, sides, answers, s, base, f, bounds, owner, parts, extra, state):  # type: ignore[no-untyped-def]
     """Give nodes to the edges of parts on the cell's boundary, in order; false, and no change, if signs are open.
 
     Along an edge of the cell the winners follow one another as their values at its beginning fall.
@@ -310,7 +296,7 @@ def _thread_boundary(program, stack, forms, sides, answers, base, f, bounds, own
                 one, two = owner[q] - base, winners[place - 1] - base
                 sign = sign_at(a, b, c, bound, steep, vertices, tags, start + i, ranks, one, two, exact)
                 if sign == 2:
-                    stack.tags[start + i, RANK] = -2
+                    ask(answers, i, s, 0, 0, 0, 0, state)
                     unknown = True
                 if sign != 1:
                     break

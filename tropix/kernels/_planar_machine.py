@@ -36,20 +36,23 @@ class PlanarCellChunk:
     nodes: IntArray
 
 
+Ranks = tuple[int, list[int]]
+Tie = tuple[int, int]
+"""The line of an edge: the entries that tie on it, or (−1 − wall, −1)."""
+
+
 @dataclass(frozen=True, eq=False)
 class PlanarQuestions:
-    """Where to compare entries: points in which two edges' lines (Q, 2, 2) meet, all of one cell.
+    """What must be known of the top cell: the ranks of segments' entries at points in which two lines meet.
 
+    ``asked`` holds for each point its number among the vertices, −1 if it is none yet, its lines and the segments.
     ``pattern`` (S,) holds for the stages before ``stage``; ``bases`` (T,) number the forms that the kernel works with.
-    ``segments`` are those whose entries must be ranked, ``places`` (Q,) the vertices, −1 for points that are none yet.
     """
 
     stage: int
-    pattern: IntArray
+    pattern: npt.NDArray[np.uint16]
     bases: IntArray
-    segments: IntArray
-    lines: IntArray
-    places: IntArray
+    asked: list[tuple[int, Tie, Tie, list[int]]]
 
 
 class PlanarMachine:
@@ -86,8 +89,8 @@ class PlanarMachine:
         )
         self._answers = cells.Answers(
             np.zeros((16, int(np.diff(widths).max(initial=1))), dtype=np.int32),
-            np.zeros((256, 5), dtype=np.int64),
-            np.zeros((0, 5), dtype=np.int64),
+            np.zeros((4096, 6), dtype=np.int64),
+            np.zeros((16, 5), dtype=np.int64),
         )
         self._forms = np.zeros((4, len(program.bias)))
         self._forms[:3, :2] = np.stack([*np.eye(2), program.centre])
@@ -166,37 +169,42 @@ class PlanarMachine:
     def questions(self) -> PlanarQuestions:
         """What must be answered before it can go on."""
         top = int(self._state[cells.DEPTH]) - 1
-        start, count, stage, first, size = self._stack.frames[top].tolist()
-        asked = self._answers.questions[: self._state[cells.QUESTIONS]]
-        tags = self._stack.tags[start : start + count, : cells.NODE]
-        corners = np.stack([np.roll(tags, 1, axis=0), tags], axis=1)
-        lines = np.where(asked[:, :1, None] >= 0, corners[asked[:, 0]], asked[:, 1:].reshape(-1, 2, 2))
-        return PlanarQuestions(
-            stage,
-            self._stack.patterns[top].astype(np.int64),
-            self._stages[:-1, 1],
-            self._stack.pending[first : first + size],
-            lines,
-            asked[:, 0],
-        )
+        start, count, stage = self._stack.frames[top, :3].tolist()
+        corners = self._stack.tags[start : start + count, : cells.NODE].tolist()
+        points: dict[tuple[int, ...], list[int]] = {}
+        for *point, segment in self._answers.questions[: self._state[cells.QUESTIONS]].tolist():
+            segments = points.setdefault(tuple(point), [])
+            if segment not in segments:
+                segments.append(segment)
+        asked = []
+        for (place, *ties), segments in points.items():
+            one, two = (corners[place - 1], corners[place]) if place >= 0 else (ties[:2], ties[2:])
+            asked.append((place, (one[0], one[1]), (two[0], two[1]), segments))
+        return PlanarQuestions(stage, self._stack.patterns[top], self._stages[:-1, 1], asked)
 
-    def answer(self, ranks: npt.NDArray[np.int32], points: FloatArray) -> None:
-        """The ranks (Q, W) of the stage's entries at the points of the questions, and the points (Q, 3) themselves."""
-        asked = self._answers.questions[: self._state[cells.QUESTIONS]]
-        start = int(self._stack.frames[self._state[cells.DEPTH] - 1, 0])
-        first = int(self._state[cells.RANKS])
-        table = _longer(self._answers.ranks, first + len(asked))
-        table[first : first + len(asked), : ranks.shape[1]] = ranks
-        known = self._answers.known[: self._state[cells.KNOWN]]
-        rows = asked.copy()
-        rows[:, 0] = first + np.arange(len(asked))
-        old = asked[:, 0] >= 0
-        self._stack.tags[start + asked[old, 0], cells.RANK] = rows[old, 0]
-        self._stack.vertices[start + asked[old, 0]] = points[old]
-        self._answers = cells.Answers(table, self._answers.questions, np.concatenate([known, rows[~old]]))
-        self._state[cells.KNOWN] = len(self._answers.known)
-        self._state[cells.RANKS] = first + len(asked)
-        self._state[cells.QUESTIONS] = 0
+    def answer(self, place: int, one: Tie, two: Tie, point: tuple[float, float, float], ranks: list[Ranks]) -> None:
+        """The point (x, y and their error) and for segments the place of their entries in the stage and their ranks."""
+        tags, state = self._stack.tags, self._state
+        row = -1
+        if place >= 0:
+            vertex = int(self._stack.frames[state[cells.DEPTH] - 1, 0]) + place
+            row = int(tags[vertex, cells.RANK])
+        if row < 0:
+            row = int(state[cells.RANKS])
+            state[cells.RANKS] = row + 1
+            if row == len(self._answers.ranks):
+                self._answers = self._answers._replace(ranks=_longer(self._answers.ranks, row + 1))
+            self._answers.ranks[row] = -1
+            if place >= 0:
+                tags[vertex, cells.RANK] = row
+                self._stack.vertices[vertex] = point
+            else:
+                known = _longer(self._answers.known, int(state[cells.KNOWN]) + 1)
+                known[state[cells.KNOWN]] = (row, *min((*one, *two), (*two, *one)))
+                self._answers = self._answers._replace(known=known)
+                state[cells.KNOWN] += 1
+        for first, values in ranks:
+            self._answers.ranks[row, first : first + len(values)] = values
 
     def partners(self, nodes: IntArray) -> tuple[npt.NDArray[np.int32], int]:
         """For the edges of all finished cells (their nodes, in order) the edge behind it; −1 at a wall, −2 if unknown.

@@ -132,18 +132,14 @@ class _Run:
 
     def _answer(self) -> None:
         asked = self._machine.questions()
-        self._forms.update(asked.stage, asked.pattern, asked.bases)
+        forms = self._forms
+        forms.update(asked.stage, asked.pattern, asked.bases)
+        forms.require([entry for _, one, two, segments in asked.asked for entry in forms.entries(one, two, segments)])
         first = int(self._stages.entry[self._stages.stage_segments[asked.stage]])
-        stop = int(self._stages.entry[self._stages.stage_segments[asked.stage + 1]])
-        ranks = np.zeros((len(asked.lines), stop - first), dtype=np.int32)
-        points = np.empty((len(asked.lines), 3))
-        segments = asked.segments.tolist()
-        for q, (one, two) in enumerate(asked.lines.tolist()):
-            point = meeting_point(self._forms.line(*one), self._forms.line(*two))
-            points[q] = self._forms.floats(point)
-            for entry, values in self._forms.ranks(segments, point):
-                ranks[q, entry - first : entry - first + len(values)] = values
-        self._machine.answer(ranks, points)
+        for place, one, two, segments in asked.asked:
+            point = meeting_point(forms.line(*one), forms.line(*two))
+            ranks = [forms.ranks(segment, point, first) for segment in segments]
+            self._machine.answer(place, one, two, forms.floats(point), ranks)
 
     def _store(self, chunk: PlanarCellChunk) -> None:
         output, ties = self._output, chunk.ties
