@@ -45,6 +45,11 @@ from tropix.kernels._max_plus_sparse import max_plus_sparse_product as max_plus_
 from tropix.kernels._max_plus_sparse import max_plus_sparse_product_numpy as max_plus_sparse_product_numpy
 from tropix.kernels._max_plus_vector import max_plus_vector as max_plus_vector
 from tropix.kernels._max_plus_vector import max_plus_vector_numpy as max_plus_vector_numpy
+from tropix.kernels._planar_cells import PlanarStatus as PlanarStatus
+from tropix.kernels._planar_forms import PlanarProgram as PlanarProgram
+from tropix.kernels._planar_machine import PlanarCellChunk as PlanarCellChunk
+from tropix.kernels._planar_machine import PlanarMachine as PlanarMachine
+from tropix.kernels._planar_machine import PlanarQuestions as PlanarQuestions
 from tropix.kernels._point_cells import PointCells as PointCells
 from tropix.kernels._point_cells import PointState as PointState
 from tropix.kernels._point_cells import point_cells as point_cells
