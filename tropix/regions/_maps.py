@@ -26,7 +26,7 @@ def map_labels(tape: Tape, patterns: Any) -> IntArray:
     if rows is None:
         return np.zeros(len(patterns), dtype=np.int64)
     _, first, group = np.unique(rows, return_index=True, return_inverse=True)
-    low, high = _projections(tape, patterns[first])
+    low, high, exact = _projections(tape, patterns[first])
     order = np.argsort(low, kind="stable")
     apart = low[order][1:] > np.maximum.accumulate(high[order])[:-1]
     cluster = np.empty(len(first), dtype=np.int64)
@@ -37,30 +37,37 @@ def map_labels(tape: Tape, patterns: Any) -> IntArray:
     for i in range(len(first)):
         key: Any = (int(cluster[i]),)
         if sizes[cluster[i]] > 1:
-            key = exact_key(tape.exact.output(patterns[first[i]].astype(np.int64)))
+            key = exact.get(i) or _exact_key(tape.exact.output(patterns[first[i]].astype(np.int64)))
         labels[i] = seen.setdefault(key, len(seen))
     return np.asarray(labels[group.ravel()])
 
 
-def exact_key(form: Rationals) -> tuple[object, ...]:
-    """Numbers of an array as something to compare."""
-    reduced = form.reduced()
-    return (reduced.denominator, *reduced.numerators.ravel().tolist())
+def _exact_key(form: Rationals) -> bytes:
+    """Numbers of an array as something to compare: nearest floats, and where they are not exact the fractions too."""
+    floats = form.floats()
+    key = floats.tobytes()
+    return key if Rationals.of(floats).equals(form) else key + repr(form.fractions().tolist()).encode()
 
 
-def _projections(tape: Tape, patterns: Any) -> tuple[FloatArray, FloatArray]:
-    """An interval for one generic linear function of the map of each cell: maps with disjoint intervals differ."""
+def _projections(tape: Tape, patterns: Any) -> tuple[FloatArray, FloatArray, dict[int, bytes]]:
+    """An interval for one generic linear function of the map of each cell: maps with disjoint intervals differ.
+
+    And the maps themselves, as something to compare, where floating point has them exactly.
+    """
     flat = tuple(tape.flat)
     size = len(tape.flat.outputs) * (tape.inputs + 1)
     weights = np.random.default_rng(0).uniform(0.5, 1.0, size=size)
     low, high = np.empty(len(patterns)), np.empty(len(patterns))
+    exact: dict[int, bytes] = {}
     step = max(1, CHUNK // size)
     for start in range(0, len(patterns), step):
         part = slice(start, start + step)
         forms, errors = output_forms(flat, patterns[part])
-        values = forms.reshape(-1, size)
+        values = forms.reshape(-1, size) + 0.0
+        certain = np.flatnonzero((errors == 0).all(axis=(1, 2)))
+        exact |= {start + i: values[i].tobytes() for i in certain.tolist()}
         middle = values @ weights
         doubt = errors.reshape(-1, size) @ weights
         doubt += (size + 3) * 2.0**-53 * (np.abs(values) @ weights) + 1e-300
         low[part], high[part] = middle - 1.01 * doubt, middle + 1.01 * doubt
-    return low, high
+    return low, high, exact
