@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
-from tropix.exact import Rationals
 from tropix.kernels import output_forms, used_patterns
 from tropix.regions._tape import Tape
 
@@ -26,48 +25,34 @@ def map_labels(tape: Tape, patterns: Any) -> IntArray:
     if rows is None:
         return np.zeros(len(patterns), dtype=np.int64)
     _, first, group = np.unique(rows, return_index=True, return_inverse=True)
-    low, high, exact = _projections(tape, patterns[first])
+    low, high = _projections(tape, patterns[first])
     order = np.argsort(low, kind="stable")
     apart = low[order][1:] > np.maximum.accumulate(high[order])[:-1]
     cluster = np.empty(len(first), dtype=np.int64)
     cluster[order] = np.concatenate([[0], np.cumsum(apart)])
-    labels = np.empty(len(first), dtype=np.int64)
-    seen: dict[Any, int] = {}
-    sizes = np.bincount(cluster)
-    for i in range(len(first)):
-        key: Any = (int(cluster[i]),)
-        if sizes[cluster[i]] > 1:
-            key = exact.get(i) or _exact_key(tape.exact.output(patterns[first[i]].astype(np.int64)))
-        labels[i] = seen.setdefault(key, len(seen))
+    alone = np.bincount(cluster)[cluster] == 1
+    keys: list[bytes | int] = list(range(len(first)))
+    shared = np.flatnonzero(~alone)
+    for i, key in zip(shared.tolist(), tape.exact.output_keys(patterns[first[shared]]), strict=True):
+        keys[i] = key
+    seen: dict[bytes | int, int] = {}
+    labels = np.array([seen.setdefault(key, len(seen)) for key in keys], dtype=np.int64)
     return np.asarray(labels[group.ravel()])
 
 
-def _exact_key(form: Rationals) -> bytes:
-    """Numbers of an array as something to compare: nearest floats, and where they are not exact the fractions too."""
-    floats = form.floats()
-    key = floats.tobytes()
-    return key if Rationals.of(floats).equals(form) else key + repr(form.fractions().tolist()).encode()
-
-
-def _projections(tape: Tape, patterns: Any) -> tuple[FloatArray, FloatArray, dict[int, bytes]]:
-    """An interval for one generic linear function of the map of each cell: maps with disjoint intervals differ.
-
-    And the maps themselves, as something to compare, where floating point has them exactly.
-    """
+def _projections(tape: Tape, patterns: Any) -> tuple[FloatArray, FloatArray]:
+    """An interval for one generic linear function of the map of each cell: maps with disjoint intervals differ."""
     flat = tuple(tape.flat)
     size = len(tape.flat.outputs) * (tape.inputs + 1)
     weights = np.random.default_rng(0).uniform(0.5, 1.0, size=size)
     low, high = np.empty(len(patterns)), np.empty(len(patterns))
-    exact: dict[int, bytes] = {}
     step = max(1, CHUNK // size)
     for start in range(0, len(patterns), step):
         part = slice(start, start + step)
         forms, errors = output_forms(flat, patterns[part])
-        values = forms.reshape(-1, size) + 0.0
-        certain = np.flatnonzero((errors == 0).all(axis=(1, 2)))
-        exact |= {start + i: values[i].tobytes() for i in certain.tolist()}
+        values = forms.reshape(-1, size)
         middle = values @ weights
         doubt = errors.reshape(-1, size) @ weights
         doubt += (size + 3) * 2.0**-53 * (np.abs(values) @ weights) + 1e-300
         low[part], high[part] = middle - 1.01 * doubt, middle + 1.01 * doubt
-    return low, high, exact
+    return low, high
