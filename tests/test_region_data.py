@@ -229,6 +229,17 @@ class TestTies:
         assert (found.lower == np.inf).all()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_rounded_gradients_widen_the_bounds(seed: int) -> None:
+    """At 0 all values are exact, but the rows are small differences of large gradients."""
+    rng = np.random.default_rng(seed)
+    builder = CircuitBuilder(2)
+    mixed = builder.affine([(0, rng.random((1, 2)))], np.zeros(1))
+    forms = builder.affine([(mixed, np.full((2, 1), 1e8)), (0, 1e-3 * rng.random((2, 2)))], np.array([1.0, 0.0]))
+    circuit = builder.build(builder.log_sum_exp(forms, 0.0, uniform_segments(1, 2)))
+    check_bounds(circuit, np.zeros((1, 2)), tight=False)
+
+
 def test_no_points_at_all() -> None:
     circuit = relu_network(0, 2, 3, 1)
     found = boundary_distances(circuit, np.zeros((0, 2)))
@@ -244,6 +255,8 @@ def test_rational_coefficients_are_not_their_floats() -> None:
     assert visited_cells(f, [[1.0], [-1.0]]).cell.tolist() == [0, 1]
     assert boundary_distances(f, [[1.0], [-2.0]]).upper.tolist() == [np.inf, np.inf]
     assert boundary_distances(f, [[0.0]]).upper.tolist() == [0]
+    g = TropicalPolynomial([[1], [1 + Fraction(1, 10**20)]], [0, 0])
+    assert visited_cells(g, [[1.0], [-1.0]]).patterns.tolist() == [[1], [0]]
 
 
 @pytest.mark.parametrize("name", ["digits_conv", "breast_cancer_relu"])

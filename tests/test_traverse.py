@@ -161,6 +161,11 @@ def test_a_switch_that_the_output_does_not_show() -> None:
     assert [switch.segment for switch in found.switched(0)] == [0, 1, 2, 3]
 
 
+def test_a_kink_smaller_than_rounding() -> None:
+    circuit = layers([np.array([[1.0], [1.0]]), np.array([[1.0, 1e-20]])], [np.array([5.0, 0.0]), np.zeros(1)])
+    assert traverse(circuit, [-1], [1]).kinks.tolist() == [True]
+
+
 class TestTies:
     def test_equal_entries_count_as_the_first(self) -> None:
         found = traverse(maximum_of([1, 0], [1, 0], [-1, 0]), [-1], [1])
@@ -251,6 +256,14 @@ class TestOtherFunctions:
     def test_rational_coefficients(self) -> None:
         found = traverse(TropicalPolynomial([[Fraction(1, 3)], [Fraction(-1, 7)]], [0, Fraction(1, 10)]), [-1], [1])
         assert found.exact_breakpoint(0) == (Fraction(1, 10) / (Fraction(1, 3) + Fraction(1, 7)) + 1) / 2
+
+    def test_coefficients_that_floats_take_for_equal(self) -> None:
+        tiny = Fraction(1, 10**20)
+        found = traverse(TropicalPolynomial([[1], [1 + tiny]], [0, 0]), [-1], [1])
+        assert [found.exact_breakpoint(k) for k in range(len(found) - 1)] == [Fraction(1, 2)]
+        assert found.kinks.tolist() == [True]
+        constants = traverse(TropicalPolynomial([[0], [0]], [Fraction(1, 10), Fraction(1, 10) + tiny]), [-1], [1])
+        assert constants.patterns.tolist() == [[1]]
 
     def test_a_rational_function(self) -> None:
         absolute = TropicalPolynomial([[1], [-1]], [0, 0])
@@ -363,5 +376,7 @@ def test_what_cannot_be_traversed() -> None:
     far = builder.build(builder.affine([(builder.affine([(0, large)], np.zeros(1)), large)], np.zeros(1)))
     with pytest.raises(InvalidInput, match="float64"):
         traverse(far, [0], [1])
+    with pytest.raises(Unsupported, match="rescale"):
+        traverse(TropicalPolynomial([[1], [0]], [Fraction(1, 10**330), 0]), [0], [1])
     with pytest.raises(Unsupported, match="softmax"):
         traverse(Circuit((Input(1), Gibbs(0, 1.0, uniform_segments(1, 1))), 1), [0], [1])
