@@ -92,7 +92,7 @@ class PlanarMachine:
             np.zeros((4096, 6), dtype=np.int64),
             np.zeros((16, 5), dtype=np.int64),
         )
-        self._forms = np.zeros((4, len(program.bias)))
+        self._forms = np.zeros((5, len(program.bias)))
         self._forms[:3, :2] = np.stack([*np.eye(2), program.centre])
         self._ties = np.zeros((segments, 6))
         self._stages = np.zeros((stages + 2, 2), dtype=np.int64)

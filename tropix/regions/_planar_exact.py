@@ -119,7 +119,7 @@ class ExactForms:
         return a - a_, b - b_, c - c_
 
     def ranks(self, segment: int, point: Line, base: int) -> tuple[int, list[int]]:
-        """The segment's first entry, counted from ``base``, and its entries' ranks at a point: equal values, equal ranks."""
+        """Where the segment begins, counted from ``base``, and the ranks of its entries at a point, equal on ties."""
         x, y, q = point
         first, stop = int(self._stages.entry[segment]), int(self._stages.entry[segment + 1])
         values = [a * x + b * y + c * q for a, b, c in map(self.row, range(first, stop))]
