@@ -9,12 +9,23 @@ The fast ones are loops around tiles: `_simd` says what a tile is and how LLVM c
 """
 
 from tropix.kernels._alignment import aligned_empty as aligned_empty
+from tropix.kernels._cell_facets import Expansion as Expansion
+from tropix.kernels._cell_facets import expand_cells as expand_cells
+from tropix.kernels._cell_facets import propose_facets as propose_facets
+from tropix.kernels._cell_forms import facet_rows as facet_rows
+from tropix.kernels._cell_forms import output_forms as output_forms
+from tropix.kernels._cell_forms import used_patterns as used_patterns
 from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product as log_sum_exp_hessian_product
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product_numpy as log_sum_exp_hessian_product_numpy
+from tropix.kernels._line_traversal import LineProgram as LineProgram
+from tropix.kernels._line_traversal import LineRecord as LineRecord
+from tropix.kernels._line_traversal import LineState as LineState
+from tropix.kernels._line_traversal import sweep_line as sweep_line
+from tropix.kernels._line_traversal import sweep_line_fractions as sweep_line_fractions
 from tropix.kernels._log_sum_exp import entropy as entropy
 from tropix.kernels._log_sum_exp import gibbs as gibbs
 from tropix.kernels._log_sum_exp import log_sum_exp as log_sum_exp
@@ -39,6 +50,10 @@ from tropix.kernels._planar_forms import PlanarProgram as PlanarProgram
 from tropix.kernels._planar_machine import PlanarCellChunk as PlanarCellChunk
 from tropix.kernels._planar_machine import PlanarMachine as PlanarMachine
 from tropix.kernels._planar_machine import PlanarQuestions as PlanarQuestions
+from tropix.kernels._point_cells import PointCells as PointCells
+from tropix.kernels._point_cells import PointState as PointState
+from tropix.kernels._point_cells import point_cells as point_cells
+from tropix.kernels._point_cells import point_distances_numpy as point_distances_numpy
 from tropix.kernels._segments import segment_gibbs as segment_gibbs
 from tropix.kernels._segments import segment_gibbs_numpy as segment_gibbs_numpy
 from tropix.kernels._segments import segment_log_sum_exp as segment_log_sum_exp

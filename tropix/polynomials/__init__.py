@@ -1,6 +1,6 @@
 """Tropical polynomials, their deformation at ε > 0, exact pruning, and the geometry of polytopes and curves."""
 
-from tropix.polynomials._cells import has_interior_where as has_interior_where
+from tropix.polynomials._cells import point_beyond as point_beyond
 from tropix.polynomials._classical import tropicalize as tropicalize
 from tropix.polynomials._curves import CurveEdge as CurveEdge
 from tropix.polynomials._curves import CurveLine as CurveLine

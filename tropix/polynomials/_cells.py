@@ -385,18 +385,18 @@ def _in_order(proposed: FloatArray, inside: BoolArray, exact: dict[int, Rational
     return Rationals.concatenate([points, *exact.values()])[order]
 
 
-def has_interior_where(rows: ObjectArray) -> list[Rationals | None]:
-    """For each of k distinct rows (a, b) of integers, a point (d,) with a·x + b > 0 and all others negative, or None.
+def point_beyond(rows: ObjectArray, which: Sequence[int]) -> list[Rationals | None]:
+    """For some of k distinct rows (a, b) of integers, a point (d,) with a·x + b > 0 and all others negative, or None.
 
     Such a point exists exactly if the row carries a facet of {x : a·x + b ≤ 0 for all rows}, provided that this
-    polyhedron has an interior.
+    polyhedron has an interior. No row may be zero.
     """
     zero = np.zeros_like(rows[:1])
     functions = [Rationals(np.concatenate([zero, rows[i : i + 1]]), 1) for i in range(len(rows))]
-    cells = Cells(functions, None)
-    choices = np.tile(2 * np.arange(len(rows)), (len(rows), 1)) + np.eye(len(rows), dtype=np.int64)
-    verdicts = cells.decide(choices)
-    found: list[Rationals | None] = [None] * len(rows)
+    choices = np.tile(2 * np.arange(len(rows)), (len(which), 1))
+    choices[np.arange(len(which)), list(which)] += 1
+    verdicts = Cells(functions, None).decide(choices)
+    found: list[Rationals | None] = [None] * len(which)
     for n, i in enumerate(np.flatnonzero(verdicts.interior).tolist()):
-        found[i] = verdicts.points[n]
+        found[i] = verdicts.points[n].reduced()
     return found

@@ -8,38 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+import flint
 import numpy as np
 
 from tropix.arrays import IntArray, ObjectArray
-from tropix.boxes import Box, Polyhedron
-from tropix.errors import InvalidInput
 from tropix.exact import Rationals
-from tropix.polynomials import has_interior_where
-from tropix.regions._tape import AffineStep, MaxStep, Tape
-
-
-@dataclass(frozen=True, eq=False)
-class Domain:
-    """Where to look: all x with walls·(x, 1) ≤ 0, rows (a, −r). Ends of a box come first, lower then upper ones."""
-
-    dimension: int
-    walls: Rationals
-
-    @classmethod
-    def of(cls, box: Box | None, dimension: int) -> Domain:
-        """The walls of a box or polyhedron; raises `InvalidInput` for a box without interior."""
-        if box is None:
-            return cls(dimension, Rationals(np.zeros((0, dimension + 1), dtype=object), 1))
-        if (box.lower >= box.upper).any():
-            i = int(np.argmax(box.lower >= box.upper))
-            raise InvalidInput(f"coordinate {i} of the box has lower end {box.lower[i]:g} and upper end {box.upper[i]:g}: "
-                               "a region needs an interior; fix coordinates by a slice instead")  # fmt: skip
-        unit = np.eye(dimension)
-        low, high = np.isfinite(box.lower), np.isfinite(box.upper)
-        rows = [np.column_stack([-unit, box.lower])[low], np.column_stack([unit, -box.upper])[high]]
-        if isinstance(box, Polyhedron):
-            rows.append(np.column_stack([box.weights, -box.bounds]))
-        return cls(dimension, Rationals.of(np.concatenate(rows)))
+from tropix.kernels import propose_facets
+from tropix.polynomials import point_beyond
+from tropix.regions._domain import Domain, inner_point
+from tropix.regions._tape import MaxStep, Tape
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,28 +32,25 @@ class Hyperplane:
 class ExactCell:
     """An activation cell {x : a·x + b ≤ 0 for all hyperplanes}, with a point strictly inside.
 
-    ``maps`` holds the affine forms (n, d+1) of every block of the tape on the cell. Hyperplanes are distinct; their
-    rows are primitive integer vectors.
+    Hyperplanes are distinct; their rows are primitive integer vectors.
     """
 
     tape: Tape
     domain: Domain
     pattern: IntArray
     point: Rationals
-    maps: tuple[Rationals, ...]
     hyperplanes: tuple[Hyperplane, ...]
 
     @classmethod
-    def at(cls, tape: Tape, domain: Domain, pattern: IntArray, point: Rationals) -> ExactCell | None:
-        """The cell of a pattern if ``point`` (d,) lies strictly inside it, else None."""
-        maps = pattern_maps(tape, pattern)
+    def around(cls, tape: Tape, domain: Domain, pattern: IntArray, near: Rationals) -> ExactCell | None:
+        """The cell of a pattern, if it has an interior; ``near`` (d,) is the point inside if it is inside."""
+        maps = tape.exact.forms(pattern)
         planes = _hyperplanes(tape, domain, pattern, maps)
         if planes is None:
             return None
-        cell = cls(tape, domain, pattern, point, maps, planes)
-        if not cell.holds_inside(point):
-            return None
-        return cls(tape, domain, pattern, cell._short(point), maps, planes)
+        cell = cls(tape, domain, pattern, near, planes)
+        point = near if cell.holds_inside(near) else inner_point(cell.rows, tape.inputs)
+        return None if point is None else cls(tape, domain, pattern, cell._short(point), planes)
 
     @cached_property
     def rows(self) -> ObjectArray:
@@ -94,6 +68,10 @@ class ExactCell:
         """Whether all inequalities are strict at a point."""
         return bool((self.values(point) < 0).all())
 
+    def contains(self, point: Rationals) -> bool:
+        """Whether a point lies in the closed cell."""
+        return bool((self.values(point) <= 0).all())
+
     def _short(self, point: Rationals) -> Rationals:
         """A point inside with few digits near the given one, if it can be had."""
         scale = max(1, *(abs(int(n)) // point.denominator for n in point.numerators)).bit_length()
@@ -107,9 +85,41 @@ class ExactCell:
 
     @cached_property
     def facets(self) -> dict[int, Rationals]:
-        """For each hyperplane that carries a facet, a point beyond it and inside all others."""
-        found = has_interior_where(self.rows)
-        return {i: witness for i, witness in enumerate(found) if witness is not None}
+        """For each hyperplane that carries a facet, a point beyond it and inside all others.
+
+        Floating point proposes points and multipliers, rational arithmetic checks them; an exact program decides rest.
+        """
+        rows = self.rows
+        sizes = np.array([max(abs(value) for value in row).bit_length() for row in rows.tolist()])
+        floats = np.array([[v / (1 << int(n)) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
+        states, bases, points = propose_facets(floats.reshape(rows.shape), self.point.floats())
+        witnesses: dict[int, Rationals] = {}
+        unsure = []
+        for i, state in enumerate(states.tolist()):
+            if state == 1:
+                point = Rationals.of(points[i])
+                values = self.values(point)
+                if values[i] > 0 and (np.delete(values, i) < 0).all():
+                    witnesses[i] = point
+                    continue
+            if state != 2 or not self._implied(i, [int(j) for j in bases[i] if j >= 0]):
+                unsure.append(i)
+        decided = point_beyond(rows, unsure) if unsure else []
+        witnesses |= {i: point for i, point in zip(unsure, decided, strict=True) if point is not None}
+        return dict(sorted(witnesses.items()))
+
+    def _implied(self, i: int, basis: Sequence[int]) -> bool:
+        """Whether multipliers λ ≥ 0 on a basis show that row i follows: a_i = Σ λ_j a_j, b_i ≤ Σ λ_j b_j."""
+        if not basis:
+            return False
+        d, size = self.tape.inputs, len(basis)
+        table = flint.fmpz_mat([[int(self.rows[j, c]) for j in basis] + [int(self.rows[i, c])] for c in range(d)])
+        reduced, scale, rank = table.rref()
+        if rank != size or any(reduced[k, k] == 0 for k in range(size)):
+            return False  # dependent rows, or none such multipliers
+        multipliers = [flint.fmpq(int(reduced[k, size]), int(scale)) for k in range(size)]
+        level = sum((m * int(self.rows[j, d]) for m, j in zip(multipliers, basis, strict=True)), flint.fmpq(0))
+        return all(m >= 0 for m in multipliers) and level >= int(self.rows[i, d])
 
     def behind(self, facet: int) -> tuple[IntArray, Rationals] | None:
         """Pattern and an inner point of the cell behind a facet; None where that is a wall of the domain."""
@@ -122,52 +132,21 @@ class ExactCell:
         share = -here / (there - here)
         crossing = self.point + direction * Rationals.of(np.array([share], dtype=object))
         pattern, step = along_ray(self.tape, crossing, direction)
-        room = self._room_to_walls(crossing, direction)
+        room = self.domain.room(crossing, direction)
         steps = [s for s in (step, room) if s is not None]
         half = Fraction(1) if not steps else min(Fraction(1), min(steps) / 2)
         return pattern, crossing + direction * Rationals.of(np.array([half], dtype=object))
 
-    def _room_to_walls(self, point: Rationals, direction: Rationals) -> Fraction | None:
-        walls = self.domain.walls
-        at = walls[:, :-1] @ Rationals(point.numerators[:, None], point.denominator) + walls[:, -1:]
-        rate = walls[:, :-1] @ Rationals(direction.numerators[:, None], direction.denominator)
-        steps = [-a / r for a, r in zip(at.fractions()[:, 0], rate.fractions()[:, 0], strict=True) if r > 0]
-        return min(steps, default=None)
-
-
-def pattern_maps(tape: Tape, pattern: IntArray) -> tuple[Rationals, ...]:
-    """The affine forms (n, d+1) of all blocks where the entries named by the pattern attain the maxima."""
-    d = tape.inputs
-    blocks = [Rationals(np.asarray(np.eye(d, d + 1, dtype=np.int64).astype(object)), 1)]
-    for step in tape.steps:
-        if isinstance(step, MaxStep):
-            chosen = step.segments[:-1] + pattern[step.first : step.first + step.size]
-            blocks.append(blocks[step.source][chosen])
-        else:
-            blocks.append(_affine(step, blocks, d + 1))
-    return tuple(blocks)
-
-
-def _affine(step: AffineStep, blocks: Sequence[Rationals], columns: int) -> Rationals:
-    """Σ A_i v_i + b for blocks of affine forms whose last column is the constant, or of values with slopes behind."""
-    matrices, bias = step.rationals
-    constant = np.zeros((step.size, columns), dtype=object)
-    constant[:, -1] = bias.numerators
-    total = Rationals(constant, bias.denominator)
-    for source, matrix in zip(step.sources, matrices, strict=True):
-        total = total + matrix @ blocks[source]
-    return total
-
 
 def _hyperplanes(
-    tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[Rationals]
+    tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[ObjectArray]
 ) -> tuple[Hyperplane, ...] | None:
     """The distinct inequalities of a pattern; None if one of them says 0 < 0: that pattern has no cell."""
     ties: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for step in tape.steps:
         if not isinstance(step, MaxStep):
             continue
-        table = maps[step.source].numerators
+        table = maps[step.source]
         for k in range(step.size):
             start, stop = int(step.segments[k]), int(step.segments[k + 1])
             if stop - start == 1:
@@ -204,23 +183,38 @@ def along_ray(tape: Tape, point: Rationals, direction: Rationals) -> tuple[IntAr
     Entries that agree in both are told apart by their position alone, so the direction must not lie in the hyperplane
     of two entries that are equal at the point.
     """
-    start = Rationals.concatenate([direction.transpose[:, None], point.transpose[:, None]], axis=1)
-    blocks, pattern, length = [start], np.zeros(tape.segment_count, dtype=np.int64), None
-    for step in tape.steps:
-        if isinstance(step, AffineStep):
-            blocks.append(_affine(step, blocks, 2))
-            continue
-        table = blocks[step.source].numerators.tolist()
-        chosen = []
+    unit = math.lcm(point.denominator, direction.denominator)
+    columns = [vector.numerators * (unit // vector.denominator) for vector in (direction, point)]
+    pattern, length = np.zeros(tape.segment_count, dtype=np.int64), None
+
+    def choose(step: MaxStep, values: ObjectArray) -> IntArray:
+        nonlocal length
+        table, chosen = values.tolist(), []
         for k in range(step.size):
-            start_k, stop = int(step.segments[k]), int(step.segments[k + 1])
-            best = max(range(start_k, stop), key=lambda e: (table[e][1], table[e][0]))
+            first, stop = int(step.segments[k]), int(step.segments[k + 1])
+            best = max(range(first, stop), key=lambda e: (table[e][1], table[e][0]))
             chosen.append(best)
             slope, value = table[best]
-            for e in range(start_k, stop):
+            for e in range(first, stop):
                 if table[e][0] > slope:
                     here = Fraction(value - table[e][1], table[e][0] - slope)
                     length = here if length is None else min(length, here)
-            pattern[step.first + k] = best - start_k
-        blocks.append(blocks[step.source][np.array(chosen, dtype=np.int64)])
+            pattern[step.first + k] = best - first
+        return np.array(chosen, dtype=np.int64)
+
+    tape.exact.run(np.column_stack(columns), choose, unit)
     return pattern, length
+
+
+def first_cell(tape: Tape, domain: Domain) -> tuple[IntArray, Rationals]:
+    """Pattern and inner point of a cell of the domain; raises `InvalidInput` if the domain has no interior."""
+    centre = domain.centre()
+    rng = np.random.default_rng(0)
+    while True:
+        direction = Rationals.of(rng.integers(-1000, 1001, size=domain.dimension))
+        pattern, length = along_ray(tape, centre, direction)
+        step = min(step for step in (domain.room(centre, direction), length, Fraction(2)) if step is not None) / 2
+        point = centre + direction * Rationals.of(np.array([step], dtype=object))
+        cell = ExactCell.around(tape, domain, pattern, point)
+        if cell is not None:
+            return pattern, cell.point

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box
 from tropix.deadline import Deadline
+from tropix.exact import Rationals
 from tropix.kernels import PlanarCellChunk, PlanarMachine
 from tropix.kernels import PlanarStatus as Status
-from tropix.regions._exact_cells import Domain
+from tropix.regions._domain import Domain
 from tropix.regions._planar_exact import ExactForms, meeting_point
 from tropix.regions._planar_program import PolygonDomain, Stages
 from tropix.regions._tape import Tape
@@ -33,7 +34,7 @@ class PlanarCells:
     the domain (−1, its number), and leads to the cell ``neighbours[e]``: −1 at a wall, −2 where cells are missing.
     ``complete`` says whether all cells were found, ``exact`` whether every decision is proved; else signs within the
     rounding error counted as zero, and ``misfits`` cuts have sides that do not fit together (0 where exact).
-    ``rational_points`` holds an inner point for each cell in which no float near its middle lies; its row of ``points``
+    ``exact_points`` holds an inner point for each cell in which no float near its middle lies; its row of ``points``
     is the nearest float.
     """
 
@@ -46,7 +47,7 @@ class PlanarCells:
     complete: bool
     exact: bool
     misfits: int
-    rational_points: dict[int, tuple[Fraction, Fraction]]
+    exact_points: dict[int, Rationals]
 
     def __len__(self) -> int:
         return len(self.patterns)
@@ -111,7 +112,7 @@ class _Run:
         self._dtype = np.uint8 if widths.max(initial=0) <= 256 else np.uint16
         self._order = np.argsort(self._stages.segments)
         self._in_order = bool((np.diff(self._stages.segments) == 1).all())
-        self._rational: dict[int, tuple[Fraction, Fraction]] = {}
+        self._exact_points: dict[int, Rationals] = {}
         self._segment_of = np.repeat(self._stages.segments, widths)
         self._place_of = np.arange(len(self._segment_of)) - np.repeat(self._stages.entry[:-1], widths)
 
@@ -153,7 +154,7 @@ class _Run:
         named = np.empty((len(ties), 2), dtype=np.int32)
         named[~tie, 0], named[~tie, 1] = -1, -1 - ties[~tie, 0]
         named[tie, 0], named[tie, 1] = self._segment_of[ties[tie, 1]], self._place_of[ties[tie, 1]]
-        patterns = chunk.patterns.astype(self._dtype)
+        patterns: Any = chunk.patterns.astype(self._dtype)
         output.patterns.append(patterns if self._in_order else patterns[:, self._order])
         output.points.append(points)
         output.sizes.append(chunk.sizes.copy())
@@ -174,7 +175,7 @@ class _Run:
             x, y = (Fraction(float(value)) for value in candidate)
             if all(a * x + b * y + c < 0 for a, b, c in lines):
                 return np.asarray(candidate)
-        self._rational[cell] = (Fraction(middle[0]), Fraction(middle[1]))
+        self._exact_points[cell] = Rationals.of(np.array(middle, dtype=object))
         return np.array([float(m) for m in middle])
 
     def cells(self) -> PlanarCells:
@@ -195,7 +196,7 @@ class _Run:
             self._done,
             self._exact,
             misfits,
-            self._rational,
+            self._exact_points,
         )
 
 

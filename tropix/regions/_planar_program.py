@@ -12,7 +12,7 @@ import numpy as np
 from tropix.arrays import FloatArray, IntArray
 from tropix.errors import InvalidInput
 from tropix.kernels import PlanarProgram
-from tropix.regions._exact_cells import Domain
+from tropix.regions._domain import Domain
 from tropix.regions._tape import AffineStep, MaxStep, Tape, joined_matrix
 
 UNIT = 2.0**-53

@@ -1,0 +1,122 @@
+"""Affine forms of the output on many activation cells, and which segments they depend on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from tropix.arrays import FloatArray, IntArray
+from tropix.kernels._cell_facets import forms_of_pattern
+from tropix.kernels._threads import over_rows
+
+UNUSED = np.iinfo(np.uint16).max
+"""Stands in a pattern for a segment that the output does not depend on."""
+
+
+def output_forms(flat: tuple[Any, ...], patterns: Any) -> tuple[FloatArray, FloatArray]:
+    """The forms (C, m, d+1) of the output under each pattern (C, S), and bounds of their rounding errors."""
+    inputs, start, source, weight, bias, segment, _, _, outputs, unit = flat
+    shape = (len(patterns), len(outputs), inputs + 1)
+    forms, errors = np.empty(shape), np.empty(shape)
+
+    def run(first: int, stop: int) -> None:
+        _output_forms(
+            inputs, start, source, weight, bias, segment, outputs, unit, patterns[first:stop], forms[first:stop],
+            errors[first:stop],
+        )  # fmt: skip
+
+    over_rows(run, len(patterns), len(patterns) * len(source) * (inputs + 1))
+    return forms, errors
+
+
+def used_patterns(flat: tuple[Any, ...], patterns: Any) -> Any:
+    """The patterns (C, S) as uint16 with `UNUSED` where the output does not depend on a segment there.
+
+    A value depends on all values with a nonzero weight, a maximum on the entry that attains it. Cells whose patterns
+    agree in this have the same affine map, exactly.
+    """
+    inputs, start, source, _, bias, segment, _, _, outputs, _ = flat
+    used = np.full(patterns.shape, UNUSED, dtype=np.uint16)
+
+    def run(first: int, stop: int) -> None:
+        _used(inputs, start, source, segment, outputs, len(bias), patterns[first:stop], used[first:stop])
+
+    over_rows(run, len(patterns), len(patterns) * len(source))
+    return used
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _output_forms(inputs, start, source, weight, bias, segment, outputs, unit, patterns, forms, errors):  # type: ignore[no-untyped-def]
+    form, error = np.empty((len(bias), inputs + 1)), np.empty((len(bias), inputs + 1))
+    for q in range(len(patterns)):
+        forms_of_pattern(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error)
+        for k in range(len(outputs)):
+            for c in range(inputs + 1):
+                forms[q, k, c] = form[outputs[k], c]
+                errors[q, k, c] = error[outputs[k], c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _used(inputs, start, source, segment, outputs, count, patterns, used):  # type: ignore[no-untyped-def]
+    needed = np.empty(count, dtype=np.bool_)
+    for q in range(len(patterns)):
+        for v in range(count):
+            needed[v] = False
+        for k in range(len(outputs)):
+            needed[outputs[k]] = True
+        for v in range(count - 1, inputs - 1, -1):
+            if not needed[v]:
+                continue
+            s = segment[v]
+            if s >= 0:
+                used[q, s] = patterns[q, s]
+                needed[source[start[v] + patterns[q, s]]] = True
+            else:
+                for k in range(start[v], start[v + 1]):
+                    needed[source[k]] = True
+
+
+def facet_rows(
+    flat: tuple[Any, ...], walls: FloatArray, patterns: Any, offsets: IntArray, segments: IntArray, entries: IntArray
+) -> FloatArray:
+    """The rows (a, b), |a| = 1, of the inequalities a·x + b ≤ 0 of facets (F, d+1), in floating point.
+
+    Facets ``offsets[q]:offsets[q+1]`` belong to pattern q; each is the tie of a segment's winner with an entry, or,
+    where the segment is −1, a row of ``walls``.
+    """
+    inputs, start, source, weight, bias, segment, owner, _, _, unit = flat
+    rows = np.empty((len(segments), inputs + 1))
+
+    def run(first: int, stop: int) -> None:
+        _facet_rows(
+            inputs, start, source, weight, bias, segment, owner, unit, walls, patterns, offsets, segments, entries,
+            first, stop, rows,
+        )  # fmt: skip
+
+    over_rows(run, len(patterns), len(patterns) * len(source) * (inputs + 1))
+    return rows
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _facet_rows(  # type: ignore[no-untyped-def]
+    inputs, start, source, weight, bias, segment, owner, unit, walls, patterns, offsets, segments, entries, first, stop,
+    rows,
+):  # fmt: skip
+    form, error = np.empty((len(bias), inputs + 1)), np.empty((len(bias), inputs + 1))
+    for q in range(first, stop):
+        forms_of_pattern(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error)
+        for f in range(offsets[q], offsets[q + 1]):
+            s, square = segments[f], 0.0
+            for c in range(inputs + 1):
+                if s < 0:
+                    rows[f, c] = walls[entries[f], c]
+                else:
+                    here = start[owner[s]]
+                    rows[f, c] = form[source[here + entries[f]], c] - form[source[here + patterns[q, s]], c]
+                if c < inputs:
+                    square += rows[f, c] * rows[f, c]
+            length = np.sqrt(square)
+            for c in range(inputs + 1):
+                rows[f, c] /= length
