@@ -53,6 +53,9 @@ from tropix.kernels._planar_cells import (
 from tropix.kernels._planar_fan import split_by_fan
 from tropix.kernels._planar_forms import certain_sign, difference, enter_stage
 
+COARSE = 1e-9
+"""Largest error of a vertex, in widths of the domain, that passes without a second look."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance(program, stack, forms, ties, sides, chunk, answers, stages, state):  # type: ignore[no-untyped-def]
@@ -361,15 +364,16 @@ def _emit(program, stack, chunk, f, state):  # type: ignore[no-untyped-def]
     points[cell, 0], points[cell, 1] = x + right, y + up
     x, y = points[cell, 0] - right, points[cell, 1] - up
     away = 1e-15 * (abs(right) + abs(up) + wide + high)
-    inside = True
+    sure = True
     for i in range(count):
         a, b, c = lines[start + i, 0], lines[start + i, 1], lines[start + i, 2]
         bound = lines[start + i, 3] + 1e-15 * (abs(a) * wide + abs(b) * high + abs(c))
-        inside = inside and certain_sign(a, b, c, bound, abs(a) + abs(b), x, y, away) == -1
+        sure = sure and certain_sign(a, b, c, bound, abs(a) + abs(b), x, y, away) == -1
+        sure = sure and vertices[start + i, 2] <= COARSE * (wide + high)
         corners[edge + i, 0], corners[edge + i, 1] = vertices[start + i, 0] + right, vertices[start + i, 1] + up
         for j in range(3):
             ties[edge + i, j] = tags[start + i, j]
-    chunk.inside[cell] = inside
+    chunk.sure[cell] = sure
     chunk.sizes[cell] = count
     state[CELLS] += 1
     state[EDGES] += count

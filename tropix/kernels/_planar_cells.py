@@ -54,12 +54,12 @@ class Sides(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Finished cells: patterns, inner points, numbers of vertices, whether the point is surely inside; then edges."""
+    """Finished cells: patterns, inner points, numbers of vertices, whether all that is good enough; then the edges."""
 
     patterns: npt.NDArray[np.uint16]
     points: FloatArray
     sizes: IntArray
-    inside: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.bool_]
     vertices: FloatArray
     tags: IntArray
 
