@@ -45,12 +45,16 @@ from tropix.kernels._planar_cells import (
     insert_after,
     middle,
     new_cut,
+    open_sign,
     place_vertex,
     push_sibling,
     sign_at,
 )
 from tropix.kernels._planar_fan import split_by_fan
 from tropix.kernels._planar_forms import certain_sign, difference, enter_stage
+
+COARSE = 1e-9
+"""Largest error of a vertex, in widths of the domain, that passes without a second look."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -134,7 +138,12 @@ def _settle_all(program, stack, forms, ties, answers, f, state):  # type: ignore
     A segment with two entries is settled where their tie has one sign at all vertices.
     """
     frames, patterns, pending, entry = stack.frames, stack.patterns, stack.pending, program.entry
-    vertices, tags, ranks = stack.vertices, stack.tags, answers.ranks  # once: each access counts references
+    vertices, lines, tags, ranks = (
+        stack.vertices,
+        stack.lines,
+        stack.tags,
+        answers.ranks,
+    )  # each access counts references
     start, count, first, size = frames[f, 0], frames[f, 1], frames[f, 3], frames[f, 4]
     base, exact = entry[program.stage_segments[frames[f, 2]]], state[EXACT]
     kept, open_signs = 0, False
@@ -147,15 +156,11 @@ def _settle_all(program, stack, forms, ties, answers, f, state):  # type: ignore
             for i in range(start, start + count):
                 sign = certain_sign(a, b, c, bound, steep, vertices[i, 0], vertices[i, 1], vertices[i, 2])
                 if sign == 2:
-                    rank = tags[i, RANK]
-                    if rank >= 0 and ranks[rank, column] >= 0:
-                        sign = ranks[rank, column + 1] - ranks[rank, column]
-                    elif exact:
-                        unknown = True
-                        continue
-                    else:
-                        sign = 0
-                if sign > 0:
+                    before = i - 1 if i > start else start + count - 1
+                    sign = open_sign(a, b, c, ties[s, 3], lines, tags, before, i, ranks, column + 1, column, exact)
+                if sign == 2:
+                    unknown = True
+                elif sign > 0:
                     above = True
                 elif sign < 0:
                     below = True
@@ -183,17 +188,20 @@ def _settle_all(program, stack, forms, ties, answers, f, state):  # type: ignore
 @njit(cache=True, nogil=True, error_model="numpy")
 def _ask_pair(stack, answers, ties, s, column, start, count, state):  # type: ignore[no-untyped-def]
     """Ask for all open signs of a tie at the vertices of the top cell."""
-    vertices, tags, ranks = stack.vertices, stack.tags, answers.ranks
-    a, b, c, bound, steep = ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 4], ties[s, 5]
-    for i in range(count):
-        if sign_at(a, b, c, bound, steep, vertices, tags, start + i, ranks, column, column + 1, True) == 2:
-            ask(answers, i, s, 0, 0, 0, 0, state)
+    vertices, lines, tags, ranks = stack.vertices, stack.lines, stack.tags, answers.ranks
+    a, b, c, error, bound, steep = ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5]
+    before = start + count - 1
+    for i in range(start, start + count):
+        sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, i, ranks, column + 1, column, True)
+        if sign == 2:
+            ask(answers, i - start, s, 0, 0, 0, 0, state)
+        before = i
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _settle_many(program, stack, forms, answers, s, base, start, count, state):  # type: ignore[no-untyped-def]
     """The winner of a segment, the smallest index of equal ones; −1 if there are several, −2 if that is open."""
-    vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
+    vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
     first, stop = program.entry[s], program.entry[s + 1]
     x, y = middle(stack.vertices, start, count)
     best, top = first, -np.inf
@@ -206,10 +214,11 @@ def _settle_many(program, stack, forms, answers, s, base, start, count, state): 
     for e in range(first, stop):
         if e == best:
             continue
-        a, b, c, _, bound, steep = difference(program, forms, e, best)
-        equal = True
+        a, b, c, error, bound, steep = difference(program, forms, e, best)
+        equal, before, one, two = True, start + count - 1, e - base, best - base
         for i in range(start, start + count):
-            sign = sign_at(a, b, c, bound, steep, vertices, tags, i, ranks, e - base, best - base, exact)
+            sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, i, ranks, one, two, exact)
+            before = i
             if sign == 2:
                 unknown = True
             elif sign == 1:
@@ -260,10 +269,15 @@ def _central(program, stack, forms, ties, f):  # type: ignore[no-untyped-def]
 def _all_signs(stack, answers, f, ties, s, column, signs, state):  # type: ignore[no-untyped-def]
     """The signs of a tie at all vertices of the top cell; false if some must be asked first."""
     start, count = stack.frames[f, 0], stack.frames[f, 1]
-    vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
-    a, b, c, bound, steep = ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 4], ties[s, 5]
+    vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
+    a, b, c, error, bound, steep = ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5]
+    before, upper = start + count - 1, column + 1
     for i in range(count):
-        signs[i] = sign_at(a, b, c, bound, steep, vertices, tags, start + i, ranks, column + 1, column, exact)
+        here = start + i
+        signs[i] = sign_at(
+            a, b, c, error, bound, steep, vertices, lines, tags, before, here, ranks, upper, column, exact
+        )
+        before = here
         if signs[i] == 2:
             ask(answers, i, s, 0, 0, 0, 0, state)
     return state[QUESTIONS] == 0
@@ -350,15 +364,16 @@ def _emit(program, stack, chunk, f, state):  # type: ignore[no-untyped-def]
     points[cell, 0], points[cell, 1] = x + right, y + up
     x, y = points[cell, 0] - right, points[cell, 1] - up
     away = 1e-15 * (abs(right) + abs(up) + wide + high)
-    inside = True
+    sure = True
     for i in range(count):
         a, b, c = lines[start + i, 0], lines[start + i, 1], lines[start + i, 2]
         bound = lines[start + i, 3] + 1e-15 * (abs(a) * wide + abs(b) * high + abs(c))
-        inside = inside and certain_sign(a, b, c, bound, abs(a) + abs(b), x, y, away) == -1
+        sure = sure and certain_sign(a, b, c, bound, abs(a) + abs(b), x, y, away) == -1
+        sure = sure and vertices[start + i, 2] <= COARSE * (wide + high)
         corners[edge + i, 0], corners[edge + i, 1] = vertices[start + i, 0] + right, vertices[start + i, 1] + up
         for j in range(3):
             ties[edge + i, j] = tags[start + i, j]
-    chunk.inside[cell] = inside
+    chunk.sure[cell] = sure
     chunk.sizes[cell] = count
     state[CELLS] += 1
     state[EDGES] += count

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.kernels._planar_determinant import determinant_sign
 from tropix.kernels._planar_forms import certain_sign, meeting_point
 
 
@@ -53,12 +54,12 @@ class Sides(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Finished cells: patterns, inner points, numbers of vertices, whether the point is surely inside; then edges."""
+    """Finished cells: patterns, inner points, numbers of vertices, whether all that is good enough; then the edges."""
 
     patterns: npt.NDArray[np.uint16]
     points: FloatArray
     sizes: IntArray
-    inside: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.bool_]
     vertices: FloatArray
     tags: IntArray
 
@@ -66,8 +67,8 @@ class Chunk(NamedTuple):
 class Answers(NamedTuple):
     """``ranks`` (R, W) of a stage's entries at a vertex, −1 where unknown; what is asked; ``known`` (K, 5) points.
 
-    A question (Q, 6) is the number of a vertex of the top polygon, or −1; the entries that tie on the two lines that meet
-    there; and the segment. A known point is a row of ranks and its two lines.
+    A question (Q, 6) is the number of a vertex of the top polygon, or −1; the entries that tie on the two lines that
+    meet there; and the segment. A known point is a row of ranks and its two lines.
     """
 
     ranks: npt.NDArray[np.int32]
@@ -100,16 +101,31 @@ def middle(vertices, start, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sign_at(a, b, c, bound, steep, vertices, tags, i, ranks, column, other, exact):  # type: ignore[no-untyped-def]
-    """Sign of entry ``column`` minus ``other`` at vertex i, from floats, else from ranks; 2 if it must be asked."""
+def sign_at(  # type: ignore[no-untyped-def]
+    a, b, c, error, bound, steep, vertices, lines, tags, before, i, ranks, column, other, exact
+):
+    """Sign of entry ``column`` minus ``other`` at vertex i, ``before`` the one before it; 2 if it must be asked.
+
+    It is taken from floats, from ranks, or from the exact floats of the three lines.
+    """
     sign = certain_sign(a, b, c, bound, steep, vertices[i, 0], vertices[i, 1], vertices[i, 2])
     if sign == 2:
-        rank = tags[i, RANK]
-        if rank >= 0 and ranks[rank, column] >= 0:
-            return np.int64(np.sign(ranks[rank, column] - ranks[rank, other]))
-        if not exact:
-            return 0
+        return open_sign(a, b, c, error, lines, tags, before, i, ranks, column, other, exact)
     return sign
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def open_sign(a, b, c, error, lines, tags, before, i, ranks, column, other, exact):  # type: ignore[no-untyped-def]
+    """The sign that rounding leaves open. Edges turn left, so the determinant's sign is that of the value."""
+    rank = tags[i, RANK]
+    if rank >= 0 and ranks[rank, column] >= 0:
+        return np.int64(np.sign(ranks[rank, column] - ranks[rank, other]))
+    if not exact:
+        return 0
+    if error == 0.0 and lines[before, 3] == 0.0 and lines[i, 3] == 0.0:
+        a_, b_, c_ = lines[i, 0], lines[i, 1], lines[i, 2]
+        return determinant_sign(lines[before, 0], lines[before, 1], lines[before, 2], a_, b_, c_, a, b, c)
+    return 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -101,7 +101,7 @@ def split_by_fan(program, stack, forms, sides, answers, f, place, state):  # typ
 def _undominated(program, stack, forms, answers, s, base, start, count, state):  # type: ignore[no-untyped-def]
     """For each entry, whether it may win somewhere in the cell: it is not below one winner at all vertices."""
     first, stop = program.entry[s], program.entry[s + 1]
-    vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
+    vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
     alive = np.ones(stop - first, dtype=np.bool_)
     for i in range(start, start + count):
         leader, top = first, -np.inf
@@ -113,10 +113,11 @@ def _undominated(program, stack, forms, answers, s, base, start, count, state): 
         for e in range(first, stop):
             if e == leader or not alive[e - first] or not alive[leader - first]:
                 continue
-            a, b, c, _, bound, steep = difference(program, forms, e, leader)
-            below, equal = True, True
+            a, b, c, error, bound, steep = difference(program, forms, e, leader)
+            below, equal, before, one, two = True, True, start + count - 1, e - base, leader - base
             for j in range(start, start + count):
-                sign = sign_at(a, b, c, bound, steep, vertices, tags, j, ranks, e - base, leader - base, exact)
+                sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, j, ranks, one, two, exact)
+                before = j
                 if sign > 0:  # or open
                     below = False
                     break
@@ -147,8 +148,11 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
             continue
         a, b, c, error, bound, steep = difference(program, forms, rival, e)
         above, below, touching, unknown = 0, 0, 0, False
+        last, one, two = target + size - 1, rival - base, e - base
         for i in range(size):
-            sign = sign_at(a, b, c, bound, steep, vertices, tags, target + i, ranks, rival - base, e - base, exact)
+            here = target + i
+            sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, last, here, ranks, one, two, exact)
+            last = here
             signs[i] = sign
             if sign == 2:
                 unknown = True
@@ -224,12 +228,12 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
 @njit(cache=True, nogil=True, error_model="numpy")
 def _steeper(program, stack, forms, answers, s, rival, base, target, size, i, extra, floor, state):  # type: ignore[no-untyped-def]
     """Whether a rival that ties along edge i of a part wins behind it against the one that was there; 2 if open."""
-    vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
+    vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
     other = tags[target + i, TIED]
-    a, b, c, _, bound, steep = difference(program, forms, rival, other)
-    j = (i + 2) % size
+    a, b, c, error, bound, steep = difference(program, forms, rival, other)
+    j, before = (i + 2) % size, target + (i + 1) % size
     one, two = rival - base, other - base
-    sign = sign_at(a, b, c, bound, steep, vertices, tags, target + j, ranks, one, two, exact)
+    sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, target + j, ranks, one, two, exact)
     if sign == 2:
         _ask(stack, answers, s, target, size, j, extra[target + j - floor, ORIGIN], state)
         return 2
@@ -268,7 +272,7 @@ def _thread_boundary(program, stack, forms, sides, answers, s, base, f, bounds, 
     Along an edge of the cell the winners follow one another as their values at its beginning fall.
     """
     start, count = stack.frames[f, 0], stack.frames[f, 1]
-    vertices, tags, ranks, exact = stack.vertices, stack.tags, answers.ranks, state[EXACT]
+    vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
     floor = start + count
     total = 0
     for j in range(bounds[0], bounds[parts]):
@@ -292,9 +296,12 @@ def _thread_boundary(program, stack, forms, sides, answers, s, base, f, bounds, 
             place = fill[i]
             fill[i] += 1
             while place > ends[i]:
-                a, b, c, _, bound, steep = difference(program, forms, owner[q], winners[place - 1])
-                one, two = owner[q] - base, winners[place - 1] - base
-                sign = sign_at(a, b, c, bound, steep, vertices, tags, start + i, ranks, one, two, exact)
+                a, b, c, error, bound, steep = difference(program, forms, owner[q], winners[place - 1])
+                one, two, here = owner[q] - base, winners[place - 1] - base, start + i
+                before = start + (i - 1 if i > 0 else count - 1)
+                sign = sign_at(
+                    a, b, c, error, bound, steep, vertices, lines, tags, before, here, ranks, one, two, exact
+                )
                 if sign == 2:
                     ask(answers, i, s, 0, 0, 0, 0, state)
                     unknown = True

@@ -27,7 +27,8 @@ class PlanarProgram(NamedTuple):
 
     Step o computes the values ``step_first[o] + i``, i < ``step_size[o]``: bias + Σ over the columns
     ``step_columns[o]:step_columns[o+1]`` of weight·(value ``column_value``), entries sorted by row. ``step_margin`` is
-    the relative rounding error of a sum, ``norm`` the length of a value's weights in the full columns. Segments
+    the relative rounding error of a sum, ``norm`` the length of a value's weights in the full columns. Every value is a
+    multiple of a power of two, and ``limit`` is 2⁵³ times that: sums of smaller size are exact. Segments
     ``stage_segments[t]:stage_segments[t+1]`` belong to stage t; segment s has the entries ``entry[s]:entry[s+1]`` with
     values ``entry_value`` and is itself value ``owner[s]``. ``reach`` is (X, Y), ``centre`` where x = y = 0 lies.
     """
@@ -43,6 +44,7 @@ class PlanarProgram(NamedTuple):
     weights: FloatArray
     bias: FloatArray
     norm: FloatArray
+    limit: FloatArray
     stage_segments: IntArray
     entry: IntArray
     entry_value: IntArray
@@ -53,10 +55,10 @@ class PlanarProgram(NamedTuple):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def enter_stage(program, forms, ties, patterns, f, stage):  # type: ignore[no-untyped-def]
-    """Compute the forms (4, n) of a stage where the maxima before it are as pattern f says, and its ties (S, 6).
+    """Compute the forms (5, n) of a stage where the maxima before it are as pattern f says, and its ties (S, 6).
 
-    Rows of ``forms`` are a, b, c and the error. The tie of a segment with two entries is the second minus the first:
-    a, b, c, error, then what a value at a point of the domain may be off by, and |a| + |b|.
+    Rows of ``forms`` are a, b, c, the error and scratch. The tie of a segment with two entries is the second minus the
+    first: a, b, c, error, then what a value at a point of the domain may be off by, and |a| + |b|.
     """
     entry, entry_value, owner = program.entry, program.entry_value, program.owner
     stage_segments = program.stage_segments
@@ -78,25 +80,28 @@ def enter_stage(program, forms, ties, patterns, f, stage):  # type: ignore[no-un
 def _affine(program, forms, step):  # type: ignore[no-untyped-def]
     first, size, margin = program.step_first[step], program.step_size[step], program.step_margin[step]
     wide, high = program.reach[0], program.reach[1]
-    weights, rows, bias, norm = program.weights, program.rows, program.bias, program.norm
+    weights, rows, bias, norm, limit = program.weights, program.rows, program.bias, program.norm, program.limit
     column_value, column_start = program.column_value, program.column_start
-    a, b, c, error = forms[0], forms[1], forms[2], forms[3]
+    a, b, c, error, mass = forms[0], forms[1], forms[2], forms[3], forms[4]
     for i in range(first, first + size):
         a[i] = 0.0
         b[i] = 0.0
         c[i] = bias[i]
         error[i] = margin * abs(bias[i])
-    squares = 0.0
+        mass[i] = abs(bias[i])
+    squares, mass_squares = 0.0, 0.0
     for column in range(program.step_columns[step], program.step_columns[step + 1]):
         v = column_value[column]
         fa, fb, fc = a[v], b[v], c[v]
         off = error[v] + margin * (abs(fa) * wide + abs(fb) * high + abs(fc))
         if off == 0.0:
             continue
+        heavy = abs(fa) + abs(fb) + abs(fc) if error[v] == 0.0 else np.inf
         off += TINY
         start, stop = column_start[column], column_start[column + 1]
         if stop - start == size:  # all rows, in order
             squares += off * off
+            mass_squares += heavy * heavy
             for i in range(size):
                 w = weights[start + i]
                 a[first + i] += w * fa
@@ -109,12 +114,14 @@ def _affine(program, forms, step):  # type: ignore[no-untyped-def]
                 b[i] += w * fb
                 c[i] += w * fc
                 error[i] += abs(w) * off + TINY
-    if squares > 0.0:
-        length = np.sqrt(squares) * ROOM
-        for i in range(first, first + size):
-            error[i] += norm[i] * length + TINY
+                mass[i] += abs(w) * heavy
+    length, heavy = np.sqrt(squares), np.sqrt(mass_squares)
     for i in range(first, first + size):
-        error[i] *= ROOM
+        total = mass[i] + norm[i] * heavy if heavy > 0.0 else mass[i]
+        if total * ROOM < limit[i]:
+            error[i] = 0.0
+        else:
+            error[i] = (error[i] + (norm[i] * length * ROOM + TINY if length > 0.0 else 0.0)) * ROOM
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -123,10 +130,16 @@ def difference(program, forms, entry, other):  # type: ignore[no-untyped-def]
     i, j = program.entry_value[entry], program.entry_value[other]
     a, b, c = forms[0, i] - forms[0, j], forms[1, i] - forms[1, j], forms[2, i] - forms[2, j]
     size = abs(a) * program.reach[0] + abs(b) * program.reach[1] + abs(c)
-    error = (forms[3, i] + forms[3, j] + UNIT * size) * ROOM
-    if size > 0.0:
-        error += TINY
+    error = forms[3, i] + forms[3, j]
+    mass = abs(forms[0, i]) + abs(forms[1, i]) + abs(forms[2, i])
+    mass += abs(forms[0, j]) + abs(forms[1, j]) + abs(forms[2, j])
+    if error > 0.0 or not mass * ROOM < min(program.limit[i], program.limit[j]):
+        error = (error + UNIT * size) * ROOM
+        if size > 0.0:
+            error += TINY
     bound = error + 8.0 * UNIT * size
+    if bound > 0.0:
+        bound += TINY
     return a, b, c, error, bound, (abs(a) + abs(b)) * ROOM
 
 

@@ -21,7 +21,9 @@ LONGEST_CHUNK = 1 << 25
 
 @dataclass(frozen=True, eq=False)
 class PlanarCellChunk:
-    """Finished cells: patterns (n, S), inner points (n, 2) and whether floats prove them inside, numbers of vertices.
+    """Finished cells: patterns (n, S), inner points (n, 2), numbers of vertices (n,).
+
+    ``sure`` (n,) says whether floats prove that the point is inside, and that the vertices are nearly exact.
 
     Then for all edges, cell by cell, the vertex (E, 2) where it begins, counterclockwise, the entries (E, 2) that tie
     on it, the winner's first, or (−1 − wall, −1), and its node (E,) for `PlanarMachine.partners`.
@@ -29,7 +31,7 @@ class PlanarCellChunk:
 
     patterns: npt.NDArray[np.uint16]
     points: FloatArray
-    inside: BoolArray
+    sure: BoolArray
     sizes: IntArray
     vertices: FloatArray
     ties: IntArray
@@ -92,7 +94,7 @@ class PlanarMachine:
             np.zeros((4096, 6), dtype=np.int64),
             np.zeros((16, 5), dtype=np.int64),
         )
-        self._forms = np.zeros((4, len(program.bias)))
+        self._forms = np.zeros((5, len(program.bias)))
         self._forms[:3, :2] = np.stack([*np.eye(2), program.centre])
         self._ties = np.zeros((segments, 6))
         self._stages = np.zeros((stages + 2, 2), dtype=np.int64)
@@ -159,7 +161,7 @@ class PlanarMachine:
         return PlanarCellChunk(
             chunk.patterns[:cell_count],
             chunk.points[:cell_count],
-            chunk.inside[:cell_count],
+            chunk.sure[:cell_count],
             chunk.sizes[:cell_count],
             chunk.vertices[:edge_count],
             chunk.tags[:edge_count, : cells.NODE],

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box
 from tropix.deadline import Deadline
+from tropix.exact import Rationals
 from tropix.kernels import PlanarCellChunk, PlanarMachine
 from tropix.kernels import PlanarStatus as Status
 from tropix.regions._domain import Domain
-from tropix.regions._planar_exact import ExactForms, meeting_point
-from tropix.regions._planar_program import PolygonDomain, Stages
+from tropix.regions._planar_exact import ExactForms, Patterns, meeting_point
+from tropix.regions._planar_program import Line, PolygonDomain, Stages
 from tropix.regions._tape import Tape
 
 STEPS = 4096
@@ -33,7 +34,7 @@ class PlanarCells:
     the domain (−1, its number), and leads to the cell ``neighbours[e]``: −1 at a wall, −2 where cells are missing.
     ``complete`` says whether all cells were found, ``exact`` whether every decision is proved; else signs within the
     rounding error counted as zero, and ``misfits`` cuts have sides that do not fit together (0 where exact).
-    ``rational_points`` holds an inner point for each cell in which no float near its middle lies; its row of ``points``
+    ``exact_points`` holds an inner point for each cell in which no float near its middle lies; its row of ``points``
     is the nearest float.
     """
 
@@ -46,7 +47,7 @@ class PlanarCells:
     complete: bool
     exact: bool
     misfits: int
-    rational_points: dict[int, tuple[Fraction, Fraction]]
+    exact_points: dict[int, Rationals]
 
     def __len__(self) -> int:
         return len(self.patterns)
@@ -111,7 +112,7 @@ class _Run:
         self._dtype = np.uint8 if widths.max(initial=0) <= 256 else np.uint16
         self._order = np.argsort(self._stages.segments)
         self._in_order = bool((np.diff(self._stages.segments) == 1).all())
-        self._rational: dict[int, tuple[Fraction, Fraction]] = {}
+        self._exact_points: dict[int, Rationals] = {}
         self._segment_of = np.repeat(self._stages.segments, widths)
         self._place_of = np.arange(len(self._segment_of)) - np.repeat(self._stages.entry[:-1], widths)
 
@@ -149,39 +150,45 @@ class _Run:
 
     def _store(self, chunk: PlanarCellChunk) -> None:
         output, ties = self._output, chunk.ties
-        points = chunk.points.copy()
+        points, vertices = chunk.points.copy(), chunk.vertices.copy()
         if self._exact:
-            first_edges = np.cumsum(chunk.sizes) - chunk.sizes
-            for i in np.flatnonzero(~chunk.inside).tolist():
-                edges = slice(first_edges[i], first_edges[i] + chunk.sizes[i])
-                points[i] = self._inner_point(self._count + i, chunk.patterns[i], ties[edges], points[i])
+            ends = np.cumsum(chunk.sizes)
+            for i in np.flatnonzero(~chunk.sure).tolist():
+                edges = slice(ends[i] - chunk.sizes[i], ends[i])
+                vertices[edges], points[i] = self._exactly(self._count + i, chunk.patterns[i], ties[edges], points[i])
         tie = ties[:, 1] >= 0
         named = np.empty((len(ties), 2), dtype=np.int32)
         named[~tie, 0], named[~tie, 1] = -1, -1 - ties[~tie, 0]
         named[tie, 0], named[tie, 1] = self._segment_of[ties[tie, 1]], self._place_of[ties[tie, 1]]
-        patterns = chunk.patterns.astype(self._dtype)
+        patterns: Any = chunk.patterns.astype(self._dtype)
         output.patterns.append(patterns if self._in_order else patterns[:, self._order])
         output.points.append(points)
         output.sizes.append(chunk.sizes.copy())
-        output.vertices.append(chunk.vertices.copy())
+        output.vertices.append(vertices)
         output.ties.append(named)
         output.nodes.append(chunk.nodes.astype(np.int32))
         self._count += len(chunk.sizes)
 
-    def _inner_point(self, cell: int, pattern: IntArray, ties: IntArray, near: FloatArray) -> FloatArray:
-        """A float strictly inside a cell whose middle, computed in floats, may not be; a rational one if there is none.
+    def _exactly(
+        self, cell: int, pattern: Patterns, ties: IntArray, near: FloatArray
+    ) -> tuple[list[list[float]], FloatArray]:
+        """The vertices of a cell, rounded once, and a float strictly inside it; a rational point if that is not found.
 
         The exact middle of the vertices is inside; a float next to it need not be.
         """
-        lines = self._forms.lines_of(pattern.astype(np.int64), ties)
-        corners = [meeting_point(lines[i - 1], line) for i, line in enumerate(lines)]
-        middle = [sum(Fraction(corner[k], corner[2]) for corner in corners) / len(corners) for k in range(2)]
+        lines = self._forms.lines_of(pattern, ties)
+        meetings = [meeting_point(lines[i - 1], line) for i, line in enumerate(lines)]
+        corners = [[Fraction(n, q) for n in (x, y)] for x, y, q in meetings]
+        rounded = [[float(value) for value in corner] for corner in corners]
+        middle = [sum(axis, Fraction(0)) / len(corners) for axis in zip(*corners, strict=True)]
         for candidate in (near, np.array([float(m) for m in middle])):
-            x, y = (Fraction(float(value)) for value in candidate)
-            if all(a * x + b * y + c < 0 for a, b, c in lines):
-                return np.asarray(candidate)
-        self._rational[cell] = (Fraction(middle[0]), Fraction(middle[1]))
-        return np.array([float(m) for m in middle])
+            if _inside(lines, *(Fraction(float(value)) for value in candidate)):
+                return rounded, candidate
+        bits = 64
+        while not _inside(lines, *(short := [Fraction(round(m * (1 << bits)), 1 << bits) for m in middle])):
+            bits *= 2
+        self._exact_points[cell] = Rationals(np.array([int(f * (1 << bits)) for f in short], dtype=object), 1 << bits)
+        return rounded, np.array([float(m) for m in middle])
 
     def cells(self) -> PlanarCells:
         """What was found, with neighbours."""
@@ -201,8 +208,12 @@ class _Run:
             self._done,
             self._exact,
             misfits,
-            self._rational,
+            self._exact_points,
         )
+
+
+def _inside(lines: list[Line], x: Fraction, y: Fraction) -> bool:
+    return all(a * x + b * y + c < 0 for a, b, c in lines)
 
 
 def joined(parts: list[Any]) -> Any:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import flint
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from tropix.arrays import IntArray
-from tropix.exact import Rationals
 from tropix.regions._planar_program import Line, PolygonDomain, Stages
-from tropix.regions._tape import AffineStep, MaxStep
+from tropix.regions._tape import MaxStep
 
 Patterns: TypeAlias = "npt.NDArray[np.uint16]"
-Value = tuple[int, int]
-SPARSE = 0.25
-"""Matrices with a smaller share of entries are applied row by row, and only to rows that are asked for."""
 
 
 class ExactForms:
@@ -34,29 +27,19 @@ class ExactForms:
         self._walls = [_line(row) for row in domain.domain.walls.numerators.tolist()]
         self._bases = [-1] * len(stages.maxima)
         self._pattern: Patterns = np.zeros(0, dtype=np.uint16)
-        self._rows: dict[int, dict[int, Line]] = {0: {0: (1, 0, 0), 1: (0, 1, 0)}}
-        self._denominators = {0: 1}
-        self._steps: dict[int, _Affine | _Max] = {}
-        self._prepare()
-
-    def _prepare(self) -> None:
-        self._entries: list[Value] = []
+        self._exact = stages.tape.exact
+        self._rows: list[dict[int, list[int]]] = [{} for _ in self._exact.denominators]
+        self._rows[0] = {0: [1, 0, 0], 1: [0, 1, 0]}
+        self._entries: list[tuple[int, int]] = []
+        self._first: dict[int, int] = {}
         first = 0
-        for affine, maxima in zip(self._stages.affine, self._stages.maxima, strict=True):
-            for block in affine:
-                step = self._stages.step(block)
-                assert isinstance(step, AffineStep)
-                self._steps[block] = _Affine(step, [self._denominators[source] for source in step.sources])
-                self._denominators[block] = self._steps[block].denominator
-            for block in maxima:
-                step = self._stages.step(block)
-                assert isinstance(step, MaxStep)
-                self._steps[block] = _Max(step, first, self._denominators[step.source])
-                self._denominators[block] = self._denominators[step.source]
-                self._entries += [(step.source, i) for i in range(int(step.segments[-1]))]
-                first += step.size
-        self._order = sorted(self._steps)
-        self._rows.update({block: {} for block in self._order})
+        for block in (block for group in stages.maxima for block in group):
+            step = stages.step(block)
+            assert isinstance(step, MaxStep)
+            self._entries += [(step.source, i) for i in range(int(step.segments[-1]))]
+            self._first[block] = first
+            first += step.size
+        self._order = sorted(block for group in (*stages.affine, *stages.maxima) for block in group)
 
     def update(self, stage: int, pattern: Patterns, bases: IntArray) -> None:
         """Forget the forms of the stages up to this one from the first that has another base than before."""
@@ -89,12 +72,27 @@ class ExactForms:
             return
         for block in reversed(self._order):
             if block in wanted:
-                for source, i in self._steps[block].needs(wanted[block], self._pattern):
-                    if i not in self._rows[source]:
-                        wanted.setdefault(source, set()).add(i)
+                for source, rows in self._needs(block, wanted[block]):
+                    missing = [i for i in rows if i not in self._rows[source]]
+                    if missing:
+                        wanted.setdefault(source, set()).update(missing)
         for block in self._order:
             if block in wanted:
-                self._steps[block].fill(self._rows[block], wanted[block], self._rows, self._pattern)
+                affine = self._exact.affine[block]
+                if affine is not None:
+                    self._rows[block].update(affine.rows(sorted(wanted[block]), self._rows, 3))
+                else:
+                    ((source, chosen),) = self._needs(block, wanted[block])
+                    table = self._rows[source]
+                    self._rows[block].update((k, table[i]) for k, i in zip(wanted[block], chosen, strict=True))
+
+    def _needs(self, block: int, wanted: set[int]) -> list[tuple[int, Iterable[int]]]:
+        affine = self._exact.affine[block]
+        if affine is not None:
+            return affine.needs(wanted)
+        step, first = self._stages.step(block), self._first[block]
+        assert isinstance(step, MaxStep)
+        return [(step.source, [int(step.segments[k]) + int(self._pattern[first + k]) for k in wanted])]
 
     def lines_of(self, pattern: Patterns, ties: IntArray) -> list[Line]:
         """The lines of all edges of a finished cell, negative inside; the bases at hand are given up."""
@@ -109,7 +107,8 @@ class ExactForms:
     def row(self, entry: int) -> Line:
         """The form of an entry, over the denominator of its block; it must have been required."""
         block, i = self._entries[entry]
-        return self._rows[block][i]
+        a, b, c = self._rows[block][i]
+        return a, b, c
 
     def line(self, won: int, tied: int) -> Line:
         """The line of an edge: where two entries tie, or a wall."""
@@ -119,7 +118,7 @@ class ExactForms:
         return a - a_, b - b_, c - c_
 
     def ranks(self, segment: int, point: Line, base: int) -> tuple[int, list[int]]:
-        """The segment's first entry, counted from ``base``, and its entries' ranks at a point: equal values, equal ranks."""
+        """Where the segment begins, counted from ``base``, and the ranks of its entries at a point, equal on ties."""
         x, y, q = point
         first, stop = int(self._stages.entry[segment]), int(self._stages.entry[segment + 1])
         values = [a * x + b * y + c * q for a, b, c in map(self.row, range(first, stop))]
@@ -132,84 +131,6 @@ class ExactForms:
         (mx, dx), (my, dy) = self._centre
         right, up = (x * dx - mx * q) / (q * dx), (y * dy - my * q) / (q * dy)
         return right, up, max(abs(right), abs(up)) * 2.0**-52 + 1e-300
-
-
-class _Max:
-    """A block of maxima: the rows that the pattern chooses."""
-
-    def __init__(self, step: MaxStep, first: int, denominator: int) -> None:
-        self.denominator = denominator
-        self._source, self._first, self._starts = step.source, first, step.segments[:-1].tolist()
-
-    def needs(self, wanted: Iterable[int], pattern: Patterns) -> list[Value]:
-        return [(self._source, self._starts[k] + int(pattern[self._first + k])) for k in wanted]
-
-    def fill(
-        self, rows: dict[int, Line], wanted: Iterable[int], known: dict[int, dict[int, Line]], pattern: Patterns
-    ) -> None:
-        source = known[self._source]
-        for k in wanted:
-            rows[k] = source[self._starts[k] + int(pattern[self._first + k])]
-
-
-class _Affine:
-    """An affine step over integers: dense matrices go through flint, sparse ones row by row."""
-
-    def __init__(self, step: AffineStep, below: Sequence[int]) -> None:
-        self._size, self._sources = step.size, step.sources
-        matrices = step.matrices if step.exact is None else step.exact[0]
-        bias = Rationals.of(step.bias) if step.exact is None else step.exact[1]
-        parts = [_split(matrix) for matrix in matrices]
-        totals = [denominator * d for (_, _, denominator), d in zip(parts, below, strict=True)]
-        self.denominator = math.lcm(bias.denominator, *totals)
-        self._scales = [self.denominator // total for total in totals]
-        self._bias = [int(n) * (self.denominator // bias.denominator) for n in bias.numerators.tolist()]
-        self._dense = [(s, matrix, f) for s, (matrix, _, _), f in zip(step.sources, parts, self._scales, strict=True)
-                       if matrix is not None]  # fmt: skip
-        self._sparse: list[list[tuple[int, int, int]]] = [[] for _ in range(step.size)]
-        for source, (_, entries, _), scale in zip(step.sources, parts, self._scales, strict=True):
-            for i, j, number in entries:
-                self._sparse[i].append((source, j, number * scale))
-
-    def needs(self, wanted: set[int], pattern: Patterns) -> list[Value]:
-        if self._dense:
-            wanted.update(range(self._size))
-        found = [(source, j) for i in wanted for source, j, _ in self._sparse[i]]
-        for source, matrix, _ in self._dense:
-            found += [(source, j) for j in range(matrix.ncols())]
-        return found
-
-    def fill(
-        self, rows: dict[int, Line], wanted: set[int], known: dict[int, dict[int, Line]], pattern: Patterns
-    ) -> None:
-        for i in wanted:
-            a, b, c = 0, 0, self._bias[i]
-            for source, j, w in self._sparse[i]:
-                a_, b_, c_ = known[source][j]
-                a, b, c = a + w * a_, b + w * b_, c + w * c_
-            rows[i] = a, b, c
-        for source, matrix, scale in self._dense:
-            table = known[source]
-            flat = [number for j in range(matrix.ncols()) for number in table[j]]
-            product = [int(n) for n in (matrix * flint.fmpz_mat(matrix.ncols(), 3, flat)).entries()]
-            for i in range(self._size):
-                a, b, c = rows[i]
-                rows[i] = a + scale * product[3 * i], b + scale * product[3 * i + 1], c + scale * product[3 * i + 2]
-
-
-def _split(matrix: Any) -> tuple[Any, list[tuple[int, int, int]], int]:
-    """A matrix over its denominator: as a dense one, or as a list of (row, column, numerator)."""
-    if isinstance(matrix, Rationals):
-        return matrix.to_flint(), [], matrix.denominator
-    count = matrix.nnz if sp.issparse(matrix) else np.count_nonzero(matrix)
-    if count >= SPARSE * matrix.shape[0] * matrix.shape[1] and not sp.issparse(matrix):
-        exact = Rationals.of(matrix)
-        return exact.to_flint(), [], exact.denominator
-    listed = sp.coo_array(matrix)
-    exact = Rationals.of(listed.data)
-    numbers = [int(n) for n in exact.numerators.tolist()]
-    rows, columns = (axis.tolist() for axis in listed.coords)
-    return None, list(zip(rows, columns, numbers, strict=True)), exact.denominator
 
 
 def meeting_point(one: Line, two: Line) -> Line:

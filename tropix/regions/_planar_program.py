@@ -16,6 +16,8 @@ from tropix.regions._domain import Domain
 from tropix.regions._tape import AffineStep, MaxStep, Tape, joined_matrix
 
 UNIT = 2.0**-53
+FINE = 900
+"""Values that are multiples of a finer power of two than this are not taken to be multiples of any."""
 Line = tuple[int, int, int]
 Corner = tuple[Fraction, Fraction]
 
@@ -88,11 +90,12 @@ class Stages:
     def program(self, domain: PolygonDomain) -> PlanarProgram:
         """The arrays that the kernel reads."""
         total = int(self.tape.offsets[-1])
-        bias, norm = np.zeros(total), np.zeros(total)
+        bias, norm, finest = np.zeros(total), np.zeros(total), np.full(total, -FINE)
+        finest[:2] = np.maximum(_finest_bits(domain.centre), 0.0)  # of the slope 1 and the centre
         first, size, margin, columns, per_stage = [], [], [], [0], [0]
         values, starts, rows, weights = [], [np.zeros(1)], [], []
         entries = 0
-        for group in self.affine:
+        for group, maxima in zip(self.affine, self.maxima, strict=True):
             for block in group:
                 step = self.step(block)
                 assert isinstance(step, AffineStep)
@@ -116,6 +119,16 @@ class Stages:
                 size.append(step.size)
                 margin.append((longest + 4) * UNIT * 1.01 + (0.0 if step.exact is None else UNIT))
                 columns.append(columns[-1] + len(used))
+                bits = _finest_bits(step.bias)
+                source = np.repeat(_joint(places), counts)
+                np.maximum.at(bits, by_column.indices, _finest_bits(by_column.data) + finest[source])
+                finest[begin : begin + step.size] = np.minimum(bits, FINE) if step.exact is None else FINE
+            for block in maxima:
+                step = self.step(block)
+                assert isinstance(step, MaxStep)
+                begin, below = int(self.tape.offsets[block]), int(self.tape.offsets[step.source])
+                entries_bits = finest[below : below + int(step.segments[-1])]
+                finest[begin : begin + step.size] = np.maximum.reduceat(entries_bits, step.segments[:-1])
             per_stage.append(len(first))
         owner = _joint([self.tape.offsets[block] + np.arange(step.size) for block, step in self._blocks])
         return PlanarProgram(
@@ -130,6 +143,7 @@ class Stages:
             np.concatenate([*weights, np.zeros(0)]).astype(np.float64),
             bias,
             norm,
+            np.where(finest < FINE, np.exp2(np.clip(53.0 - finest, -FINE, FINE)), 0.0),
             self.stage_segments,
             self.entry,
             self.entry_value,
@@ -137,6 +151,14 @@ class Stages:
             domain.reach,
             domain.centre,
         )
+
+
+def _finest_bits(values: FloatArray) -> FloatArray:
+    """For each float the least n for which it is a multiple of 2⁻ⁿ."""
+    mantissa, exponent = np.frexp(values)
+    odd = (mantissa * 2.0**53).astype(np.int64)
+    trailing = np.frexp((odd & -odd).astype(np.float64))[1] - 1
+    return np.where(odd == 0, -float(FINE), 53.0 - exponent - trailing)
 
 
 def _joint(parts: list[IntArray]) -> IntArray:
