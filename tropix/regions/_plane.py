@@ -6,7 +6,6 @@ from collections import deque
 
 import numpy as np
 
-from tropix.exact import Rationals
 from tropix.regions._domain import Domain
 from tropix.regions._planar import PlanarCells
 from tropix.regions._regions import Regions
@@ -16,7 +15,7 @@ from tropix.regions._tape import Tape
 
 def planar_regions(tape: Tape, domain: Domain, cells: PlanarCells, stopped: str | None, seconds: float) -> Regions:
     """The same cells, with a state to go on from where some are missing."""
-    exact_points = {i: Rationals.of(np.array(point, dtype=object)) for i, point in cells.rational_points.items()}
+    exact_points = dict(cells.exact_points)
     regions = Regions(
         tape,
         domain,
