@@ -641,30 +641,36 @@ def _nearer(polar, count, d, row, y, foot):  # type: ignore[no-untyped-def]
         y[c] += share * (foot[c] - y[c])
 
 
-def propose_facets(rows: FloatArray, point: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+def propose_facets(rows: FloatArray, point: FloatArray, reach: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
     """What floating point thinks of each of k rows a·x + b ≤ 0 (k, d+1) around a point strictly inside.
 
-    Returns 1 for facets, 2 for implied rows, 0 where it has no opinion (k,); for implied rows those d that carry the
-    multipliers, −1 for none (k, d); for facets a point beyond that row alone (k, d).
+    Rows are nearest floats of exact ones, ``reach`` (2, d) the ends of the domain. Returns 1 for facets, 2 for implied
+    rows, 3 for rows that are proved to be implied, 0 where it has no opinion (k,); for implied rows those d that carry
+    the multipliers, −1 for none (k, d); for facets a point beyond that row alone (k, d).
     """
     count, d = len(rows), rows.shape[1] - 1
     states, bases = np.zeros(count, dtype=np.int64), np.full((count, d), -1, dtype=np.int64)
     witnesses = np.zeros((count, d))
-    _propose(np.ascontiguousarray(rows), np.ascontiguousarray(point), states, bases, witnesses)
+    _propose(np.ascontiguousarray(rows), np.ascontiguousarray(point), reach, states, bases, witnesses)
     return states, bases, witnesses
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _propose(rows, point, states, bases, witnesses):  # type: ignore[no-untyped-def]
+def _propose(rows, point, reach, states, bases, witnesses):  # type: ignore[no-untyped-def]
     count, d = len(rows), rows.shape[1] - 1
     polar, scale = np.empty((count, d)), np.zeros(d)
-    errors, trial, y = np.zeros((count, d + 1)), np.empty(d), np.empty(d)
+    errors, trial, y = 2.0 * UNIT * np.abs(rows) + TINY, np.empty(d), np.empty(d)
+    value, doubt, slacks = np.empty(count), np.empty(count), np.empty(count)
+    matrix, other = np.empty((d, d)), np.empty((d, d))
+    bounded = bool(np.isfinite(reach).all())
+    _values(rows, errors, count, d, point, value, doubt)
     known, ends = np.empty(count, dtype=np.int64), np.full((2, d), -1)
     inverse, level, column, step = np.empty((d, d)), np.empty(d), np.empty(d), np.empty(d)
     for j in range(count):
         slack = -rows[j, d]
         for c in range(d):
             slack -= rows[j, c] * point[c]
+        slacks[j] = slack
         for c in range(d):
             polar[j, c] = rows[j, c] / slack
             scale[c] = max(scale[c], abs(polar[j, c]))
@@ -691,6 +697,14 @@ def _propose(rows, point, states, bases, witnesses):  # type: ignore[no-untyped-
             reached = _program(polar, known, limits, i, d, ends, inverse, bases[i], level, y, column, step)
             if reached <= 1.0 + 1e-7:
                 states[i] = 2
+                if (
+                    reached < 1.0
+                    and slacks.min() > 0.0
+                    and _redundant(
+                        rows, errors, slacks, doubt, scale, point, reach, i, bases[i], level, d, bounded, matrix, other
+                    )
+                ):
+                    states[i] = 3
                 for k in range(d):
                     if bases[i, k] < 0 or bases[i, k] == i or not level[k] > 1e-12:
                         bases[i, k] = -1

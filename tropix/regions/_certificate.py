@@ -1,4 +1,4 @@
-"""Proofs that an enumeration is complete, from rational arithmetic alone."""
+"""Proofs that an enumeration is complete, made anew from patterns and weights."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ def certify_completeness(
     time_limit: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Completeness:
-    """Check anew, by rational arithmetic alone, that the cells of an enumeration are all the cells of its domain.
+    """Check anew, in rational arithmetic, that the cells of an enumeration are all the cells of its domain.
 
     Only the patterns, inner points, facets and neighbours are taken from the enumeration; inequalities, facets and
-    volumes are computed again from the weights. ``kind`` defaults to volumes for boxes of up to four dimensions, and to
-    facets otherwise. Raises `Unsupported` for volumes of other domains. Takes a few milliseconds a cell.
+    volumes are computed again from the weights; only rows that floats with error bounds show to be implied are left
+    out. ``kind`` defaults to volumes for boxes of up to four dimensions, and to facets otherwise. Raises `Unsupported`
+    for volumes of other domains. Takes a millisecond or more a cell.
 
     >>> from tropix import TropicalPolynomial
     >>> from tropix import regions

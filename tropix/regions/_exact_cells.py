@@ -11,7 +11,7 @@ from functools import cached_property
 import flint
 import numpy as np
 
-from tropix.arrays import IntArray, ObjectArray
+from tropix.arrays import BoolArray, IntArray, ObjectArray
 from tropix.exact import Rationals
 from tropix.kernels import propose_facets
 from tropix.polynomials import point_beyond
@@ -87,12 +87,12 @@ class ExactCell:
     def facets(self) -> dict[int, Rationals]:
         """For each hyperplane that carries a facet, a point beyond it and inside all others.
 
-        Floating point proposes points and multipliers, rational arithmetic checks them; an exact program decides rest.
+        Floating point proposes points and multipliers and proves some; rational arithmetic checks or decides the rest.
         """
         rows = self.rows
         sizes = np.array([max(abs(value) for value in row).bit_length() for row in rows.tolist()])
         floats = np.array([[v / (1 << int(n)) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
-        states, bases, points = propose_facets(floats.reshape(rows.shape), self.point.floats())
+        states, bases, points = propose_facets(floats.reshape(rows.shape), self.point.floats(), self.domain.ends)
         witnesses: dict[int, Rationals] = {}
         unsure = []
         for i, state in enumerate(states.tolist()):
@@ -102,7 +102,7 @@ class ExactCell:
                 if values[i] > 0 and (np.delete(values, i) < 0).all():
                     witnesses[i] = point
                     continue
-            if state != 2 or not self._implied(i, [int(j) for j in bases[i] if j >= 0]):
+            if state != 3 and (state != 2 or not self._implied(i, [int(j) for j in bases[i] if j >= 0])):
                 unsure.append(i)
         decided = point_beyond(rows, unsure) if unsure else []
         witnesses |= {i: point for i, point in zip(unsure, decided, strict=True) if point is not None}
@@ -156,7 +156,7 @@ def _hyperplanes(
         above = (rows[:, -1] > 0) | ((rows[:, -1] == 0) & (entry < winners[segment]))
         if (flat_rows & above).any():
             return None
-        kept = np.flatnonzero(~flat_rows)
+        kept = np.flatnonzero(~flat_rows & ~_far_away(rows, domain))
         names = zip((step.first + segment[kept]).tolist(), entry[kept].tolist(), strict=True)
         for name, key in zip(names, map(tuple, _primitive_rows(rows[kept]).tolist()), strict=True):
             ties.setdefault(key, []).append(name)
@@ -167,6 +167,18 @@ def _hyperplanes(
         elif key[-1] > 0:
             return None
     return tuple(Hyperplane(row, tuple(ties.get(row, ())), tuple(walls.get(row, ()))) for row in {**walls, **ties})
+
+
+def _far_away(rows: ObjectArray, domain: Domain) -> BoolArray:
+    """Rows a·x + b of 64-bit integers that are certainly negative on the whole box: no facet, and no need to look."""
+    if rows.dtype != np.int64 or domain.box is None or not domain.box.bounded:
+        return np.zeros(len(rows), dtype=np.bool_)
+    floats = rows.astype(np.float64)
+    slopes, constants = floats[:, :-1], floats[:, -1]
+    lower, upper = domain.ends
+    high = np.maximum(slopes * lower, slopes * upper).sum(axis=1) + constants
+    size = np.abs(slopes) @ np.maximum(np.abs(lower), np.abs(upper)) + np.abs(constants)
+    return np.asarray(high < -(len(lower) + 5) * 2.0**-52 * size)
 
 
 def _primitive_rows(rows: ObjectArray) -> ObjectArray:
