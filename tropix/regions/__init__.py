@@ -1,5 +1,7 @@
 """Linear regions of tropical polynomials, rational functions and circuits: exact enumeration and inspection."""
 
+from tropix.regions._boundary import BoundaryPiece as BoundaryPiece
+from tropix.regions._boundary import boundary as boundary
 from tropix.regions._cell import Cell as Cell
 from tropix.regions._cell import CellFacet as CellFacet
 from tropix.regions._cell import Neuron as Neuron
