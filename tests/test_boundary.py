@@ -167,7 +167,7 @@ def bisect(circuit: Circuit, start: Any, stop: Any, a: int, b: int) -> Any:
 
 
 def near(piece: BoundaryPiece, point: Any) -> bool:
-    assert piece.normal is not None and piece.offset is not None
+    assert piece.normal is not None
     rows = np.array(piece.to_dict()["inequalities"]).reshape(-1, len(point) + 1)
     return abs(piece.normal @ point - piece.offset) < 1e-9 and bool((rows[:, :-1] @ point <= rows[:, -1] + 1e-9).all())
 

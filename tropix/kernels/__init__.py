@@ -14,6 +14,8 @@ from tropix.kernels._cell_facets import expand_cells as expand_cells
 from tropix.kernels._cell_facets import propose_facets as propose_facets
 from tropix.kernels._cell_forms import output_forms as output_forms
 from tropix.kernels._cell_forms import used_patterns as used_patterns
+from tropix.kernels._cell_polygons import clip_polygons as clip_polygons
+from tropix.kernels._cell_polygons import facet_rows as facet_rows
 from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
