@@ -120,7 +120,7 @@ def test_the_sign_of_a_single_output() -> None:
 @pytest.mark.parametrize("colour", ["map", "region", "class", "depth"])
 @pytest.mark.parametrize("inputs", [1, 2])
 def test_every_colouring_draws_every_cell(colour: str, inputs: int) -> None:
-    found = regions.enumerate(relu_net([inputs, 6, 5, 2], 4), (-2, 2))
+    found = regions.enumerate(relu_net([inputs, 6, 5, 2], 2), (-2, 2))
     data = np.random.default_rng(0).normal(size=(30, inputs))
     pieces = boundary(found, 0, 1)
     ax = plot_regions(found, colour, data=data, labels=np.arange(30) % 2, boundary=pieces)

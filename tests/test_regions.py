@@ -11,7 +11,7 @@ import pytest
 from brute_force_regions import all_patterns
 
 from tropix import Box, Circuit, InvalidInput, Polyhedron, TropicalPolynomial, TropicalRational, Unsupported, regions
-from tropix.circuits import CircuitBuilder, LogSumExp
+from tropix.circuits import Affine, CircuitBuilder, LogSumExp
 from tropix.regions import _search
 
 
@@ -402,3 +402,39 @@ def test_products_are_not_piecewise_linear() -> None:
     builder.add(Product(0, 0, 2), "square")
     with pytest.raises(Unsupported, match="'square'"):
         regions.enumerate(builder.build(1))
+
+
+@pytest.mark.parametrize("box", [None, (-1, 1)])
+def test_statistics(box: Any) -> None:
+    circuit = relu_net([2, 7, 5, 1], 8)
+    found = regions.enumerate(circuit, box)
+    first = circuit.nodes[1]
+    assert isinstance(first, Affine)
+    layer = one_layer(first.terms[0].matrix, first.bias)
+    assert found.cells_by_depth == {1: regions.enumerate(layer, box).n_cells, 2: found.n_cells}
+    assert sum(found.facets_by_depth.values()) == len(found.adjacency[0])
+    assert found.degrees.sum() == 2 * len(found.adjacency[0])
+    for cell, radius in zip(found, found.inradii, strict=True):
+        assert radius == pytest.approx(cell.chebyshev[1], rel=1e-6)
+        rows = found.facet_rows[found.facet_offsets[cell.number] : found.facet_offsets[cell.number + 1]]
+        normals, offsets = cell.inequalities
+        order, other = np.lexsort(np.round(rows[:, :-1].T, 9)), np.lexsort(np.round(normals.T, 9))
+        np.testing.assert_allclose(rows[order, :-1], normals[other], atol=1e-9)
+        np.testing.assert_allclose(-rows[order, -1], offsets[other], atol=1e-9)
+    graph = found.graph
+    assert graph.number_of_nodes() == len(found)
+    assert set(graph.edges) == set(zip(*(part.tolist() for part in found.adjacency), strict=True))
+
+
+def test_other_executors() -> None:
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+    from multiprocessing import get_context
+
+    circuit = relu_net([2, 12, 8, 1], 8)
+    usual = regions.enumerate(circuit)
+    with ThreadPoolExecutor(1) as pool:
+        one = regions.enumerate(circuit, executor=pool)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        two = regions.enumerate(circuit, executor=pool)
+    for found in (one, two):
+        assert {row.tobytes() for row in found.patterns} == {row.tobytes() for row in usual.patterns}

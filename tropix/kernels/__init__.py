@@ -12,6 +12,7 @@ from tropix.kernels._alignment import aligned_empty as aligned_empty
 from tropix.kernels._cell_facets import Expansion as Expansion
 from tropix.kernels._cell_facets import expand_cells as expand_cells
 from tropix.kernels._cell_facets import propose_facets as propose_facets
+from tropix.kernels._cell_forms import facet_rows as facet_rows
 from tropix.kernels._cell_forms import output_forms as output_forms
 from tropix.kernels._cell_forms import used_patterns as used_patterns
 from tropix.kernels._cell_polygons import clip_polygons as clip_polygons

@@ -18,8 +18,8 @@ from tropix.arrays import FloatArray, IntArray
 
 UNIT = 2.0**-53
 TINY = 1e-300
-FAR = 1e7
-"""Half-width of the box, in units of the cell, that keeps programs over unbounded cells finite."""
+NEAR, FAR = 16.0, 1e7
+"""Half-widths of the boxes, in units of the cell, that keep programs over unbounded cells finite: near ones first."""
 
 SETTLED, UNSETTLED, EMPTY = 0, 1, 2
 """A cell's status: all decided; rounding or ties left something open; the pattern has no cell around the point."""
@@ -145,14 +145,14 @@ def _invert(matrix, inverse, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _far(name, dimension):  # type: ignore[no-untyped-def]
+def _far(far, name, dimension):  # type: ignore[no-untyped-def]
     """The far bound of a coordinate; they differ, for equal ones would tie."""
-    return FAR * (1.0 + 0.37 * ((-1 - name) % dimension) / dimension)
+    return far * (1.0 + 0.37 * ((-1 - name) % dimension) / dimension)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y, column, step):  # type: ignore[no-untyped-def]
-    """Max { v_row·y : v_k·y ≤ 1 for known k ≠ row, v_row·y ≤ 2, |y| ≤ FAR }, by the simplex method on the dual.
+def _bounded_program(polar, known, size, row, dimension, far, ends, inverse, basis, level, y, column, step):  # type: ignore[no-untyped-def]
+    """Max { v_row·y : v_k·y ≤ 1 for known k ≠ row, v_row·y ≤ 2, |y| ≤ far }, by the simplex method on the dual.
 
     Stops as soon as the maximum is known to lie well below 1. Returns the bound reached; NaN if it took too long.
     Basis: the number of a row, or −1 − i (upper) and −1 − d − i (lower) for the far bounds of coordinate i.
@@ -171,15 +171,16 @@ def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y,
             basis[i] = -1 - i if upper else -1 - dimension - i
             level[i] = abs(polar[row, i])
     for _ in range(60 + 20 * dimension):
-        value = 0.0
+        value, near = 0.0, True
         for j in range(dimension):
             y[j] = 0.0
         for i in range(dimension):
-            cost = _far(basis[i], dimension) if basis[i] < 0 else (2.0 if basis[i] == row else 1.0)
+            near = near and basis[i] >= 0
+            cost = _far(far, basis[i], dimension) if basis[i] < 0 else (2.0 if basis[i] == row else 1.0)
             value += cost * level[i]
             for j in range(dimension):
                 y[j] += cost * inverse[i, j]
-        if value < 0.999:
+        if value < 0.999 and near:
             return value
         best, entering = 1e-9, row
         found = False
@@ -197,8 +198,8 @@ def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y,
             if excess > best:
                 best, entering, found = excess, k, True
         for j in range(dimension):
-            excess = abs(y[j]) - _far(-1 - j, dimension)
-            if excess > best + 1e-6 * FAR:
+            excess = abs(y[j]) - _far(far, -1 - j, dimension)
+            if excess > best + 1e-6 * far:
                 best, entering, found = excess, -1 - j if y[j] > 0 else -1 - dimension - j, True
         if not found:
             return value
@@ -237,6 +238,22 @@ def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y,
                 total += inverse[i, j] * polar[row, j]
             level[i] = total
     return np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _program(polar, known, size, row, dimension, ends, inverse, basis, level, y, column, step):  # type: ignore[no-untyped-def]
+    """The program within a near box, and within farther ones as long as only the box keeps the row from being met."""
+    far = NEAR
+    while True:
+        reached = _bounded_program(
+            polar, known, size, row, dimension, far, ends, inverse, basis, level, y, column, step
+        )
+        held = False
+        for i in range(dimension):
+            held = held or basis[i] < 0
+        if reached > 1.0 + 1e-7 or not held or far >= FAR:
+            return reached
+        far *= 64.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -521,8 +538,12 @@ def _expand(  # type: ignore[no-untyped-def]
                     place = q * cap + facets
                     segments[place], entries[place] = row_segment[hit], row_entry[hit]
                     for c in range(d):
-                        directions[place, c] = y[c] / scale[c] / best
-                        crossings[place, c] = p[c] + y[c] / scale[c] / best
+                        directions[place, c] = y[c] / best
+                    if not bounded:
+                        _nearer(polar, count, d, hit, directions[place], column)
+                    for c in range(d):
+                        directions[place, c] /= scale[c]
+                        crossings[place, c] = p[c] + directions[place, c]
                     facets += 1
                 if state[i] != 0:
                     break
@@ -568,6 +589,31 @@ def _expand(  # type: ignore[no-untyped-def]
                 good = False
         if good:
             status[q], counts[q] = SETTLED, facets
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _nearer(polar, count, d, row, y, foot):  # type: ignore[no-untyped-def]
+    """Move a point y of a facet, far away on an unbounded cell, towards the foot of the perpendicular from 0."""
+    square, far = 0.0, 0.0
+    for c in range(d):
+        square += polar[row, c] ** 2
+        far += y[c] ** 2
+    if far * square < 1e4:  # not a hundred times as far as the foot, which lies 1/|v| away
+        return
+    for c in range(d):
+        foot[c] = polar[row, c] / square
+    share = 1.0
+    for j in range(count):
+        if j == row:
+            continue
+        at, rate = -1.0, 0.0
+        for c in range(d):
+            at += polar[j, c] * y[c]
+            rate += polar[j, c] * (foot[c] - y[c])
+        if rate > 0.0:
+            share = min(share, 0.999 * max(0.0, -at / rate))
+    for c in range(d):
+        y[c] += share * (foot[c] - y[c])
 
 
 def propose_facets(rows: FloatArray, point: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from tropix.arrays import FloatArray
+from tropix.arrays import FloatArray, IntArray
 from tropix.kernels._cell_facets import forms_of_pattern
 from tropix.kernels._threads import over_rows
 
@@ -76,3 +76,47 @@ def _used(inputs, start, source, segment, outputs, count, patterns, used):  # ty
             else:
                 for k in range(start[v], start[v + 1]):
                     needed[source[k]] = True
+
+
+def facet_rows(
+    flat: tuple[Any, ...], walls: FloatArray, patterns: Any, offsets: IntArray, segments: IntArray, entries: IntArray
+) -> FloatArray:
+    """The rows (a, b), |a| = 1, of the inequalities a·x + b ≤ 0 of facets (F, d+1), in floating point.
+
+    Facets ``offsets[q]:offsets[q+1]`` belong to pattern q; each is the tie of a segment's winner with an entry, or,
+    where the segment is −1, a row of ``walls``.
+    """
+    inputs, start, source, weight, bias, segment, owner, _, _, unit = flat
+    rows = np.empty((len(segments), inputs + 1))
+
+    def run(first: int, stop: int) -> None:
+        _facet_rows(
+            inputs, start, source, weight, bias, segment, owner, unit, walls, patterns, offsets, segments, entries,
+            first, stop, rows,
+        )  # fmt: skip
+
+    over_rows(run, len(patterns), len(patterns) * len(source) * (inputs + 1))
+    return rows
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _facet_rows(  # type: ignore[no-untyped-def]
+    inputs, start, source, weight, bias, segment, owner, unit, walls, patterns, offsets, segments, entries, first, stop,
+    rows,
+):  # fmt: skip
+    form, error = np.empty((len(bias), inputs + 1)), np.empty((len(bias), inputs + 1))
+    for q in range(first, stop):
+        forms_of_pattern(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error)
+        for f in range(offsets[q], offsets[q + 1]):
+            s, square = segments[f], 0.0
+            for c in range(inputs + 1):
+                if s < 0:
+                    rows[f, c] = walls[entries[f], c]
+                else:
+                    here = start[owner[s]]
+                    rows[f, c] = form[source[here + entries[f]], c] - form[source[here + patterns[q, s]], c]
+                if c < inputs:
+                    square += rows[f, c] * rows[f, c]
+            length = np.sqrt(square)
+            for c in range(inputs + 1):
+                rows[f, c] /= length

@@ -117,7 +117,7 @@ class Cell:
             largest = max(abs(value) for value in row[:-1])
             floats[i] = [value / largest for value in row]
         length = np.linalg.norm(floats[:, :-1], axis=1)
-        return floats[:, :-1] / length[:, None], floats[:, -1] / length
+        return floats[:, :-1] / length[:, None] + 0.0, floats[:, -1] / length + 0.0
 
     @cached_property
     def facets(self) -> tuple[CellFacet, ...]:
@@ -227,7 +227,7 @@ class Cell:
 
         normals, offsets = self.inequalities
         if self.tape.inputs == 1:
-            return np.array(sorted((offsets / normals[:, 0]).tolist()))[:, None]
+            return np.array(sorted((offsets / normals[:, 0] + 0.0).tolist()))[:, None]
         centre, _ = self.chebyshev
         points = HalfspaceIntersection(np.column_stack([normals, -offsets]), centre).intersections
         _, first = np.unique(np.round(points, 12), axis=0, return_index=True)

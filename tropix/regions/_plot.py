@@ -111,7 +111,7 @@ def depth_shades(regions: Regions) -> FloatArray:
     from matplotlib import colormaps
 
     count = int(regions.tape.depth.max(initial=0)) + 1
-    return np.asarray(colormaps["YlGnBu"](np.linspace(0.05, 0.65, count))[:, :3])
+    return np.asarray(colormaps["YlGnBu"](np.linspace(0.0, 0.45, count))[:, :3])
 
 
 def line_style(regions: Regions, depth: int, cells: int) -> tuple[str, float]:

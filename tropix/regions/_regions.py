@@ -14,6 +14,7 @@ from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 from tropix.regions._cell import Cell
 from tropix.regions._domain import Domain
+from tropix.regions._inscribed import inscribed_radii
 from tropix.regions._maps import map_labels
 from tropix.regions._search import WALL, State
 from tropix.regions._tape import Tape
@@ -149,16 +150,57 @@ class Regions:
 
     @cached_property
     def cells_by_depth(self) -> dict[int, int]:
+        """For each depth, from 1, the number of cells into which the maxima up to that depth cut the cells found."""
+        counts = {}
+        for depth in sorted(set(self.tape.depth.tolist()) - {0}):
+            part = np.ascontiguousarray(self.patterns[:, self.tape.depth <= depth])
+            counts[depth] = len(np.unique(part.view(np.dtype((np.void, part.shape[1] * part.itemsize)))))
+        return counts
+
+    @cached_property
+    def facets_by_depth(self) -> dict[int, int]:
         """How many facets between two cells come from maxima of each depth, from 1."""
         inner = (self.neighbours > self.owners) & (self.facet_segments >= 0)
         depths, counts = np.unique(self.tape.depth[self.facet_segments[inner]], return_counts=True)
         return dict(zip(depths.tolist(), counts.tolist(), strict=True))
 
     @cached_property
+    def facet_rows(self) -> FloatArray:
+        """The rows (a, b), |a| = 1, of the inequalities a·x + b ≤ 0 of all facets (F, d+1), in floating point."""
+        from tropix.kernels import facet_rows
+
+        walls = self.domain.walls.floats()
+        names = self.facet_segments.astype(np.int64), self.facet_entries.astype(np.int64)
+        return facet_rows(tuple(self.tape.flat), walls, self.patterns, self.facet_offsets, *names)
+
+    @cached_property
+    def inradii(self) -> FloatArray:
+        """The radius (C,) of a largest ball in each cell, ∞ where balls of every size fit; measured."""
+        return inscribed_radii(self.facet_rows, self.facet_offsets, self.points)
+
+    @cached_property
     def degrees(self) -> IntArray:
         """Number of neighbours (C,) of each cell."""
         inner = self.neighbours != WALL
         return np.bincount(self.owners[inner], minlength=self.n_cells).astype(np.int64)
+
+    def to_json(self, cells: bool = True) -> str:
+        """Counts, domain, and with ``cells`` every cell with its map, facets and neighbours, as JSON text."""
+        from tropix.regions._files import to_json
+
+        return to_json(self, cells)
+
+    def to_csv(self) -> str:
+        """A row a cell: number, affine map, affine region, number of neighbours, inner point, pattern, as CSV text."""
+        from tropix.regions._files import to_csv
+
+        return to_csv(self)
+
+    def to_npz(self) -> bytes:
+        """An NPZ archive that `load` reads back; a search that was stopped goes on from it."""
+        from tropix.regions._files import to_npz
+
+        return to_npz(self)
 
     def locate(self, point: FloatArray) -> int | None:
         """The cell that contains a point (d,); the first one where several meet, None where none was found."""

@@ -1,0 +1,96 @@
+"""Completeness of enumerations: proofs that hold, and that fail where something is taken away or changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from test_regions import KINDS, one_layer, random_circuit, relu_net
+
+from tropix import InvalidInput, Polyhedron, Unsupported, regions
+from tropix.regions import Regions, certify_completeness
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_proofs_hold(kind: str, d: int) -> None:
+    circuit = random_circuit(kind, d, 50 + d)
+    found = regions.enumerate(circuit, (-1, 1))
+    for way in ("volumes", "facets"):
+        answer = certify_completeness(found, way)  # type: ignore[arg-type]
+        assert answer.holds is True, answer.reason
+        assert answer.checked == len(found)
+    unbounded = certify_completeness(regions.enumerate(circuit))
+    assert unbounded.kind == "facets"
+    assert unbounded
+
+
+def test_polyhedra_and_five_dimensions() -> None:
+    triangle = Polyhedron.where([[1, 1]], [1], (0, 1))
+    assert certify_completeness(regions.enumerate(relu_net([2, 8, 4, 1], 3), triangle), "volumes")
+    assert certify_completeness(regions.enumerate(relu_net([5, 5, 1], 3), (-1, 1))).kind == "facets"
+
+
+def test_degenerate_arrangements() -> None:
+    rows = [[1, 1], [1, -1], [1, 0], [0, 1], [2, 2]]
+    found = regions.enumerate(one_layer(rows), (-1, 1))
+    assert len(found) == 8
+    assert certify_completeness(found, "volumes")
+    assert certify_completeness(found, "facets")
+
+
+def without(found: Regions, number: int) -> Regions:
+    """The enumeration without one cell, as if it had never been met."""
+    keep = np.arange(len(found)) != number
+    mask = np.repeat(keep, np.diff(found.facet_offsets))
+    place = np.append(np.cumsum(keep) - 1, [-2, -1])
+    place[number] = -2
+    return replace(
+        found,
+        patterns=found.patterns[keep],
+        points=found.points[keep],
+        facet_offsets=np.concatenate([[0], np.cumsum(np.diff(found.facet_offsets)[keep])]),
+        facet_segments=found.facet_segments[mask],
+        facet_entries=found.facet_entries[mask],
+        neighbours=place[found.neighbours[mask]],
+    )
+
+
+@pytest.mark.parametrize("way", ["volumes", "facets"])
+def test_a_missing_cell_is_noticed(way: Any) -> None:
+    found = regions.enumerate(relu_net([2, 6, 4, 1], 1), (-1, 1))
+    for number in range(0, len(found), 5):
+        answer = certify_completeness(without(found, number), way)
+        assert answer.holds is False
+
+
+def test_wrong_neighbours_and_patterns_are_noticed() -> None:
+    found = regions.enumerate(relu_net([2, 6, 4, 1], 1), (-1, 1))
+    inner = np.flatnonzero(found.neighbours >= 0)
+    neighbours = found.neighbours.copy()
+    neighbours[inner[0]] = neighbours[inner[3]]
+    assert certify_completeness(replace(found, neighbours=neighbours), "facets").holds is False
+    segments = found.facet_segments.copy()
+    segments[inner[0]] = segments[inner[1]]
+    assert certify_completeness(replace(found, facet_segments=segments), "facets").holds is False
+    patterns = found.patterns.copy()
+    patterns[0] = patterns[1]
+    assert "same pattern" in str(certify_completeness(replace(found, patterns=patterns)).reason)
+    patterns[0] = 1 - found.patterns[0]
+    assert certify_completeness(replace(found, patterns=patterns)).holds is False
+
+
+def test_limits_and_bad_input() -> None:
+    found = regions.enumerate(relu_net([2, 6, 4, 1], 1))
+    late = certify_completeness(found, time_limit=0.0)
+    assert late.holds is None
+    assert not late
+    with pytest.raises(Unsupported, match="bounded"):
+        certify_completeness(found, "volumes")
+    with pytest.raises(InvalidInput, match="'volumes' or 'facets'"):
+        certify_completeness(found, "area")  # type: ignore[arg-type]
+    partial = regions.enumerate(relu_net([2, 6, 4, 1], 1), (-1, 1), max_cells=10)
+    assert certify_completeness(partial, "volumes").holds is False
+    assert certify_completeness(partial, "facets").holds is False
