@@ -1,30 +1,11 @@
-"""Activation cells of the plane as polygons in floating point, for pictures."""
+"""Polygons clipped by halfplanes, by the thousand: cells of the plane for pictures."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
-from tropix.kernels._cell_facets import forms_of_pattern
-
-
-def facet_rows(
-    flat: tuple[Any, ...], walls: FloatArray, patterns: Any, offsets: IntArray, segments: Any, entries: Any
-) -> FloatArray:
-    """The rows (F, d+1), a·x + b ≤ 0 inside, of the facets of C cells, rounded.
-
-    Facets of cell i are ``offsets[i]:offsets[i+1]``: the tie of an entry with the winner of a segment, or the wall of
-    that number where the segment is −1. ``patterns`` (C, S), ``walls`` (H, d+1).
-    """
-    inputs, start, source, weight, bias, segment, owner, _, _, unit = flat
-    rows = np.empty((int(offsets[-1]), inputs + 1))
-    _facet_rows(
-        inputs, start, source, weight, bias, segment, owner, unit, walls, patterns, offsets, segments, entries, rows
-    )
-    return rows
 
 
 def clip_polygons(corners: FloatArray, offsets: IntArray, rows: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
@@ -40,22 +21,6 @@ def clip_polygons(corners: FloatArray, offsets: IntArray, rows: FloatArray) -> t
     widest = len(corners) + int(np.diff(offsets).max(initial=0)) + 1
     used = _clip_polygons(corners, offsets, rows, widest, found, vertices, labels)
     return found, vertices[:used].copy(), labels[:used].copy()
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _facet_rows(  # type: ignore[no-untyped-def]
-    inputs, start, source, weight, bias, segment, owner, unit, walls, patterns, offsets, segments, entries, rows
-):
-    form, error = np.empty((len(bias), inputs + 1)), np.empty((len(bias), inputs + 1))
-    for q in range(len(patterns)):
-        forms_of_pattern(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error)
-        for i in range(offsets[q], offsets[q + 1]):
-            s = segments[i]
-            if s < 0:
-                rows[i] = walls[entries[i]]
-            else:
-                first = start[owner[s]]
-                rows[i] = form[source[first + entries[i]]] - form[source[first + patterns[q, s]]]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -146,6 +146,8 @@ def boundary(
                 f"{regions.stopped} with {regions.n_cells} cells found: give more time, a smaller box, "
                 "or the partial regions themselves"
             )
+    if regions.n_cells > 1 and not len(regions.facet_segments):
+        raise InvalidInput("these regions were found without their facets: enumerate them with adjacency")
     outputs = regions.tape.sizes[regions.tape.output]
     for output in (a,) if b is None else (a, b):
         if not 0 <= output < outputs:

@@ -11,7 +11,7 @@ import numpy as np
 from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box, BoxLike
 from tropix.errors import InvalidInput, Unsupported
-from tropix.kernels import clip_polygons, facet_rows, output_forms
+from tropix.kernels import clip_polygons, output_forms
 from tropix.regions._regions import Regions
 
 FAR = 1e7
@@ -67,7 +67,9 @@ def polygons(regions: Regions, window: BoxLike | None = None, *, by_class: bool 
     dimension = regions.tape.inputs
     if dimension not in (1, 2):
         raise Unsupported(f"regions of {dimension} inputs cannot be drawn: draw a slice (tropix.regions.slice_through)")
-    rows = _facet_rows(regions)
+    if regions.n_cells > 1 and not len(regions.facet_segments):
+        raise InvalidInput("these regions were found without their facets: enumerate them with adjacency to draw them")
+    rows = _in_the_plane(regions.facet_rows)
     seen = _window(regions, rows, window)
     cells = np.arange(regions.n_cells)
     clipped = clip_polygons(_corners(seen), regions.facet_offsets, rows)
@@ -84,19 +86,6 @@ def scores(regions: Regions, cells: IntArray, points: FloatArray) -> FloatArray:
 def _forms(regions: Regions) -> FloatArray:
     forms, _ = output_forms(tuple(regions.tape.flat), regions.patterns)
     return _in_the_plane(forms)
-
-
-def _facet_rows(regions: Regions) -> FloatArray:
-    rows = facet_rows(
-        tuple(regions.tape.flat),
-        regions.domain.walls.floats(),
-        regions.patterns,
-        regions.facet_offsets,
-        regions.facet_segments,
-        regions.facet_entries,
-    )
-    rows = _in_the_plane(rows)
-    return np.ascontiguousarray(rows / np.abs(rows[:, :-1]).max(axis=1, keepdims=True, initial=1e-300))
 
 
 def _in_the_plane(forms: FloatArray) -> FloatArray:
