@@ -51,12 +51,19 @@ def test_counts_by_each_definition(tropix: Any, model: Path) -> None:
     assert report["affine_maps"] == found.n_affine_maps
     assert (report["complete"], report["exact"], report["stopped"]) == (True, True, None)
     assert {int(k): v for k, v in report["facets_by_depth"].items()} == found.cells_by_depth
+    assert report["ceiling"]["activation_cells"] == regions.serra_upper(2, [6, 5]) >= found.n_cells
     everywhere = asked(tropix, "regions", model, "--passes", "none")
     assert everywhere["activation_cells"] == regions.enumerate(relu_net([2, 6, 5, 3])).n_cells
     assert everywhere["box"] is None
     code, out, _ = tropix("regions", model, "--box", "-2,2")
     assert code == 0
-    for text in ("[-2, 2]^2", f"activation cells      {report['activation_cells']}", "proved", "cells a second"):
+    for text in (
+        "[-2, 2]^2",
+        f"activation cells      {report['activation_cells']}",
+        "proved",
+        "cells a second",
+        "ceiling",
+    ):
         assert text in out
     assert "all of R^2" in tropix("regions", model, "--fast", "--count-only")[1]
 

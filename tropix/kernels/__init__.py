@@ -22,6 +22,11 @@ from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product as log_sum_exp_hessian_product
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product_numpy as log_sum_exp_hessian_product_numpy
+from tropix.kernels._line_traversal import LineProgram as LineProgram
+from tropix.kernels._line_traversal import LineRecord as LineRecord
+from tropix.kernels._line_traversal import LineState as LineState
+from tropix.kernels._line_traversal import sweep_line as sweep_line
+from tropix.kernels._line_traversal import sweep_line_fractions as sweep_line_fractions
 from tropix.kernels._log_sum_exp import entropy as entropy
 from tropix.kernels._log_sum_exp import gibbs as gibbs
 from tropix.kernels._log_sum_exp import log_sum_exp as log_sum_exp
@@ -41,6 +46,10 @@ from tropix.kernels._max_plus_sparse import max_plus_sparse_product as max_plus_
 from tropix.kernels._max_plus_sparse import max_plus_sparse_product_numpy as max_plus_sparse_product_numpy
 from tropix.kernels._max_plus_vector import max_plus_vector as max_plus_vector
 from tropix.kernels._max_plus_vector import max_plus_vector_numpy as max_plus_vector_numpy
+from tropix.kernels._point_cells import PointCells as PointCells
+from tropix.kernels._point_cells import PointState as PointState
+from tropix.kernels._point_cells import point_cells as point_cells
+from tropix.kernels._point_cells import point_distances_numpy as point_distances_numpy
 from tropix.kernels._segments import segment_gibbs as segment_gibbs
 from tropix.kernels._segments import segment_gibbs_numpy as segment_gibbs_numpy
 from tropix.kernels._segments import segment_log_sum_exp as segment_log_sum_exp

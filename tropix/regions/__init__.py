@@ -1,12 +1,25 @@
-"""Linear regions of tropical polynomials, rational functions and circuits: exact enumeration and inspection."""
+"""Linear regions of piecewise-linear functions: enumeration, inspection, lines and data, bounds of their number."""
 
 from tropix.regions._boundary import BoundaryPiece as BoundaryPiece
 from tropix.regions._boundary import boundary as boundary
+from tropix.regions._ceilings import Ceilings as Ceilings
+from tropix.regions._ceilings import Layer as Layer
+from tropix.regions._ceilings import ceilings as ceilings
+from tropix.regions._ceilings import maxout_layer as maxout_layer
+from tropix.regions._ceilings import montufar_lower as montufar_lower
+from tropix.regions._ceilings import serra_upper as serra_upper
+from tropix.regions._ceilings import zaslavsky as zaslavsky
 from tropix.regions._cell import Cell as Cell
 from tropix.regions._cell import CellFacet as CellFacet
 from tropix.regions._cell import Neuron as Neuron
 from tropix.regions._certificate import Completeness as Completeness
 from tropix.regions._certificate import certify_completeness as certify_completeness
+from tropix.regions._data import BoundaryDistances as BoundaryDistances
+from tropix.regions._data import SegmentVisits as SegmentVisits
+from tropix.regions._data import Visits as Visits
+from tropix.regions._data import boundary_distances as boundary_distances
+from tropix.regions._data import visited_between as visited_between
+from tropix.regions._data import visited_cells as visited_cells
 from tropix.regions._describe import describe as describe
 from tropix.regions._enumerate import enumerate as enumerate
 from tropix.regions._files import load as load
@@ -15,3 +28,9 @@ from tropix.regions._plot import plot_regions as plot_regions
 from tropix.regions._regions import Regions as Regions
 from tropix.regions._slice import slice_of as slice_of
 from tropix.regions._slice import slice_through as slice_through
+from tropix.regions._traverse import Piece as Piece
+from tropix.regions._traverse import Switch as Switch
+from tropix.regions._traverse import Traversal as Traversal
+from tropix.regions._traverse import count_pieces as count_pieces
+from tropix.regions._traverse import traverse as traverse
+from tropix.regions._traverse import traverse_many as traverse_many

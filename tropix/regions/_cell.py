@@ -93,7 +93,7 @@ class Cell:
     @cached_property
     def exact_map(self) -> Rationals:
         """The affine map x ↦ A x + b on the cell as rows (A, b), shape (m, d+1), in rational numbers."""
-        return self.exact.maps[self.tape.output]
+        return self.tape.exact.output(self.pattern)
 
     @property
     def affine_map(self) -> tuple[FloatArray, FloatArray]:

@@ -16,7 +16,7 @@ from tropix.exact import Rationals
 from tropix.kernels import propose_facets
 from tropix.polynomials import point_beyond
 from tropix.regions._domain import Domain, inner_point
-from tropix.regions._tape import AffineStep, MaxStep, Tape
+from tropix.regions._tape import MaxStep, Tape
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,27 +32,25 @@ class Hyperplane:
 class ExactCell:
     """An activation cell {x : a·x + b ≤ 0 for all hyperplanes}, with a point strictly inside.
 
-    ``maps`` holds the affine forms (n, d+1) of every block of the tape on the cell. Hyperplanes are distinct; their
-    rows are primitive integer vectors.
+    Hyperplanes are distinct; their rows are primitive integer vectors.
     """
 
     tape: Tape
     domain: Domain
     pattern: IntArray
     point: Rationals
-    maps: tuple[Rationals, ...]
     hyperplanes: tuple[Hyperplane, ...]
 
     @classmethod
     def around(cls, tape: Tape, domain: Domain, pattern: IntArray, near: Rationals) -> ExactCell | None:
         """The cell of a pattern, if it has an interior; ``near`` (d,) is the point inside if it is inside."""
-        maps = pattern_maps(tape, pattern)
+        maps = tape.exact.forms(pattern)
         planes = _hyperplanes(tape, domain, pattern, maps)
         if planes is None:
             return None
-        cell = cls(tape, domain, pattern, near, maps, planes)
+        cell = cls(tape, domain, pattern, near, planes)
         point = near if cell.holds_inside(near) else inner_point(cell.rows, tape.inputs)
-        return None if point is None else cls(tape, domain, pattern, cell._short(point), maps, planes)
+        return None if point is None else cls(tape, domain, pattern, cell._short(point), planes)
 
     @cached_property
     def rows(self) -> ObjectArray:
@@ -140,39 +138,15 @@ class ExactCell:
         return pattern, crossing + direction * Rationals.of(np.array([half], dtype=object))
 
 
-def pattern_maps(tape: Tape, pattern: IntArray) -> tuple[Rationals, ...]:
-    """The affine forms (n, d+1) of all blocks where the entries named by the pattern attain the maxima."""
-    d = tape.inputs
-    blocks = [Rationals(np.asarray(np.eye(d, d + 1, dtype=np.int64).astype(object)), 1)]
-    for step in tape.steps:
-        if isinstance(step, MaxStep):
-            chosen = step.segments[:-1] + pattern[step.first : step.first + step.size]
-            blocks.append(blocks[step.source][chosen])
-        else:
-            blocks.append(_affine(step, blocks, d + 1))
-    return tuple(blocks)
-
-
-def _affine(step: AffineStep, blocks: Sequence[Rationals], columns: int) -> Rationals:
-    """Σ A_i v_i + b for blocks of affine forms whose last column is the constant, or of values with slopes behind."""
-    matrices, bias = step.rationals
-    constant = np.zeros((step.size, columns), dtype=object)
-    constant[:, -1] = bias.numerators
-    total = Rationals(constant, bias.denominator)
-    for source, matrix in zip(step.sources, matrices, strict=True):
-        total = total + matrix @ blocks[source]
-    return total
-
-
 def _hyperplanes(
-    tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[Rationals]
+    tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[ObjectArray]
 ) -> tuple[Hyperplane, ...] | None:
     """The distinct inequalities of a pattern; None if one of them says 0 < 0: that pattern has no cell."""
     ties: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for step in tape.steps:
         if not isinstance(step, MaxStep):
             continue
-        table = maps[step.source].numerators
+        table = maps[step.source]
         for k in range(step.size):
             start, stop = int(step.segments[k]), int(step.segments[k + 1])
             if stop - start == 1:
@@ -209,25 +183,26 @@ def along_ray(tape: Tape, point: Rationals, direction: Rationals) -> tuple[IntAr
     Entries that agree in both are told apart by their position alone, so the direction must not lie in the hyperplane
     of two entries that are equal at the point.
     """
-    start = Rationals.concatenate([direction.transpose[:, None], point.transpose[:, None]], axis=1)
-    blocks, pattern, length = [start], np.zeros(tape.segment_count, dtype=np.int64), None
-    for step in tape.steps:
-        if isinstance(step, AffineStep):
-            blocks.append(_affine(step, blocks, 2))
-            continue
-        table = blocks[step.source].numerators.tolist()
-        chosen = []
+    unit = math.lcm(point.denominator, direction.denominator)
+    columns = [vector.numerators * (unit // vector.denominator) for vector in (direction, point)]
+    pattern, length = np.zeros(tape.segment_count, dtype=np.int64), None
+
+    def choose(step: MaxStep, values: ObjectArray) -> IntArray:
+        nonlocal length
+        table, chosen = values.tolist(), []
         for k in range(step.size):
-            start_k, stop = int(step.segments[k]), int(step.segments[k + 1])
-            best = max(range(start_k, stop), key=lambda e: (table[e][1], table[e][0]))
+            first, stop = int(step.segments[k]), int(step.segments[k + 1])
+            best = max(range(first, stop), key=lambda e: (table[e][1], table[e][0]))
             chosen.append(best)
             slope, value = table[best]
-            for e in range(start_k, stop):
+            for e in range(first, stop):
                 if table[e][0] > slope:
                     here = Fraction(value - table[e][1], table[e][0] - slope)
                     length = here if length is None else min(length, here)
-            pattern[step.first + k] = best - start_k
-        blocks.append(blocks[step.source][np.array(chosen, dtype=np.int64)])
+            pattern[step.first + k] = best - first
+        return np.array(chosen, dtype=np.int64)
+
+    tape.exact.run(np.column_stack(columns), choose, unit)
     return pattern, length
 
 

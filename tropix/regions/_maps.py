@@ -9,7 +9,6 @@ import numpy as np
 from tropix.arrays import FloatArray, IntArray
 from tropix.exact import Rationals
 from tropix.kernels import output_forms, used_patterns
-from tropix.regions._exact_cells import pattern_maps
 from tropix.regions._tape import Tape
 
 CHUNK = 5_000_000
@@ -38,7 +37,7 @@ def map_labels(tape: Tape, patterns: Any) -> IntArray:
     for i in range(len(first)):
         key: Any = (int(cluster[i]),)
         if sizes[cluster[i]] > 1:
-            key = exact_key(pattern_maps(tape, patterns[first[i]].astype(np.int64))[tape.output])
+            key = exact_key(tape.exact.output(patterns[first[i]].astype(np.int64)))
         labels[i] = seen.setdefault(key, len(seen))
     return np.asarray(labels[group.ravel()])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,7 @@ from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Matrix, Po
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import TropicalMap, TropicalPolynomial, TropicalRational
+from tropix.regions._exact_forms import ExactTape
 
 MAX_WIDTH = 1 << 15
 """Largest number of entries of a segment: patterns are 16-bit."""
@@ -40,14 +41,6 @@ class AffineStep:
     def size(self) -> int:
         """Number of values."""
         return len(self.bias)
-
-    @cached_property
-    def rationals(self) -> tuple[tuple[Rationals, ...], Rationals]:
-        """The matrices, dense, and the bias as rational numbers."""
-        if self.exact is not None:
-            return self.exact
-        dense = [matrix if isinstance(matrix, np.ndarray) else matrix.toarray() for matrix in self.matrices]
-        return tuple(Rationals.of(matrix) for matrix in dense), Rationals.of(self.bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +146,16 @@ class Tape:
             if isinstance(step, MaxStep):
                 found += [level] * step.size
         return np.array(found, dtype=np.int64)
+
+    @cached_property
+    def exact(self) -> ExactTape:
+        """The tape over integers."""
+        return ExactTape(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is computed from the steps is not sent to other processes."""
+        names = ("inputs", "steps", "output", "names")
+        return {name: self.__dict__[name] for name in names}
 
     @cached_property
     def flat(self) -> Flat:

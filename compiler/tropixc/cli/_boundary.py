@@ -80,7 +80,7 @@ def boundary_command(
         files[target] = text
     if plot is not None:
         title = f"{found.loaded.path.name}: {len(pieces)} boundary pieces"
-        files[plot] = region_picture(regions, plot.suffix.lower(), "class", title, found.data, pieces)
+        files[plot] = region_picture(regions, plot.suffix.lower(), "class", title, found, pieces)
     write_all(files)
     if as_json:
         typer.echo(text)

@@ -75,6 +75,7 @@ class PiecewiseModel:
     where: Box | None
     notes: tuple[str, ...]
     data: FloatArray | None
+    sliced: bool = False
 
 
 def piecewise(model: Path, asked: Asked) -> PiecewiseModel:
@@ -104,7 +105,7 @@ def piecewise(model: Path, asked: Asked) -> PiecewiseModel:
     circuit = _logits(optimize(circuit, where, names), notes).limit()
     if loaded.circuit.temperatures and max(loaded.circuit.temperatures) > 0:
         notes.append("of the limit eps -> 0")
-    return PiecewiseModel(loaded, circuit, where, tuple(notes), rows)
+    return PiecewiseModel(loaded, circuit, where, tuple(notes), rows, asked.along is not None)
 
 
 def _logits(circuit: Circuit, notes: list[str]) -> Circuit:
@@ -161,18 +162,23 @@ def check_picture(plot: Path | None) -> None:
         raise InvalidInput(f"--plot {plot}: unknown suffix: use {', '.join(PICTURES)}")
 
 
-def region_picture(regions: Any, suffix: str, colour: str, title: str, data: FloatArray | None, boundary: Any) -> bytes:
+def region_picture(regions: Any, suffix: str, colour: str, title: str, found: PiecewiseModel, boundary: Any) -> bytes:
     """A picture of regions, as a file."""
     import io
 
     from tropix.regions import plot_regions, regions_html
 
+    data = found.data
+    names = ("u", "v") if found.sliced else ()
     if suffix == ".html":
         return regions_html(regions, colour, title=title, data=data, boundary=boundary).encode()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 6), layout="constrained")
-    plot_regions(regions, colour, data=data, boundary=boundary, ax=figure.subplots()).set_title(title)
+    axes = plot_regions(regions, colour, data=data, boundary=boundary, ax=figure.subplots())
+    axes.set_title(title)
+    for name, axis in zip(names, (axes.xaxis, axes.yaxis), strict=False):
+        axis.set_label_text(name)
     stream = io.BytesIO()
     figure.savefig(stream, format=suffix[1:], dpi=150)
     return stream.getvalue()

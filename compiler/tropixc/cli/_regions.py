@@ -91,7 +91,7 @@ def regions_command(
         files[target] = _file(regions, target.suffix.lower())
     if plot is not None:
         title = f"{found.loaded.path.name}: {regions.n_cells} cells"
-        files[plot] = region_picture(regions, plot.suffix.lower(), colour, title, found.data, ())
+        files[plot] = region_picture(regions, plot.suffix.lower(), colour, title, found, ())
     write_all(files)
     if as_json:
         typer.echo(json.dumps({**report, "files": [str(path) for path in files]}, allow_nan=False))
@@ -130,7 +130,9 @@ def enumerated(
 
 def _report(found: PiecewiseModel, regions: Regions, count_only: bool) -> dict[str, Any]:
     """What was found, as JSON-ready data."""
-    where = found.where
+    from tropix.regions import ceilings
+
+    where, bound = found.where, ceilings(found.circuit)
     ends = None if where is None else [[str(v) for v in where.lower], [str(v) for v in where.upper]]
     report: dict[str, Any] = {
         "model": str(found.loaded.path),
@@ -149,6 +151,13 @@ def _report(found: PiecewiseModel, regions: Regions, count_only: bool) -> dict[s
         "stopped": regions.stopped,
         "seconds": regions.seconds,
         "facets_by_depth": {str(depth): count for depth, count in regions.cells_by_depth.items()},
+        "ceiling": {
+            "activation_cells": bound.upper,
+            "source": bound.upper_source or None,
+            "attained": bound.attained,
+            "affine_regions_possible": bound.lower,
+            "unknown": bound.reason or None,
+        },
     }
 
 
@@ -169,6 +178,7 @@ def _table(report: dict[str, Any], found: PiecewiseModel) -> Any:
         # a region of the cells found may be a part of a larger one, or two of them be parts of one
         rows.append(("affine regions", f"{report['affine_regions']}{'' if report['complete'] else ' so far'}"))
         rows.append(("distinct affine maps", f"{least}{report['affine_maps']}"))
+    rows.append(("ceiling", _ceiling(report["ceiling"])))
     by_depth = ", ".join(f"{count} at depth {depth}" for depth, count in report["facets_by_depth"].items())
     rows += [
         ("facets between cells", by_depth or "none"),
@@ -179,6 +189,21 @@ def _table(report: dict[str, Any], found: PiecewiseModel) -> Any:
     for name, value in rows:
         table.add_row(f"[bold]{name}[/bold]", Text(str(value)))
     return table
+
+
+def _ceiling(bound: dict[str, Any]) -> str:
+    """The theoretical bound of the number of cells, for people."""
+    if bound["activation_cells"] is None:
+        return f"none known: {bound['unknown']}"
+    text = f"{_large(bound['activation_cells'])} cells ({bound['source']}{', attained' if bound['attained'] else ''})"
+    possible = bound["affine_regions_possible"]
+    return text if possible is None else f"{text}; {_large(possible)} affine regions are possible"
+
+
+def _large(number: int) -> str:
+    return (
+        str(number) if number < 10**9 else f"{number // 10 ** (len(str(number)) - 3) / 100:.2f}e{len(str(number)) - 1}"
+    )
 
 
 def _file(regions: Regions, suffix: str) -> str | bytes:
