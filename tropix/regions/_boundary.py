@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -18,10 +18,10 @@ from tropix.exact import Rationals
 from tropix.regions._cell import Cell
 from tropix.regions._domain import inner_point
 from tropix.regions._enumerate import enumerate as enumerate_regions
-from tropix.regions._exact_cells import Hyperplane
+from tropix.regions._exact_cells import ExactCell, Hyperplane
 from tropix.regions._regions import Regions
 from tropix.regions._search import WALL
-from tropix.regions._tape import Function
+from tropix.regions._tape import Function, MaxStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +157,32 @@ def boundary(
     others = () if pair_only or b is None else tuple(k for k in range(outputs) if k not in (a, b))
     question = _Question(regions, a, b, others)
     found: list[BoundaryPiece] = []
-    for cell in regions:
-        found += _pieces(question, cell)
-        if progress is not None and cell.number is not None:
-            progress(cell.number + 1, len(regions))
+    for number in range(len(regions)):
+        found += _pieces(question, number)
+        if progress is not None:
+            progress(number + 1, len(regions))
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """One cell in rational arithmetic: rows of its facets, of F_b − F_a, and of F_k − F_a for all others.
+
+    Rows are primitive integer vectors; those of facets are in the order in which the regions hold them.
+    """
+
+    number: int
+    facets: list[tuple[int, ...]]
+    tie: tuple[int, ...]
+    larger: list[tuple[int, ...]]
+
+    def area(self) -> tuple[ObjectArray, Rationals] | None:
+        """Rows and an inner point of what the cell has in common with the boundary, if that has an interior."""
+        if any(self.tie):
+            return None
+        rows = _distinct([*self.facets, *(row for row in self.larger if any(row))], len(self.tie))
+        point = inner_point(rows, len(self.tie) - 1)
+        return None if point is None else (rows, point)
 
 
 @dataclass(frozen=True)
@@ -173,43 +194,53 @@ class _Question:
     b: int | None
     others: tuple[int, ...]
 
-    def rows(self, cell: Cell) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-        """On a cell, the row of F_b − F_a and those of F_k − F_a for the others: primitive integer vectors."""
-        forms = cell.exact_map.numerators
+    def facts(self, number: int) -> _Facts:
+        """The exact rows of a cell; no others of its inequalities are formed."""
+        regions, tape = self.regions, self.regions.tape
+        pattern = regions.patterns[number].astype(np.int64)
+        maps = tape.exact.forms(pattern)
+        forms = maps[tape.output]
         tie = -forms[self.a] if self.b is None else forms[self.b] - forms[self.a]
-        return _primitive(tie), [_primitive(forms[k] - forms[self.a]) for k in self.others]
+        part = slice(int(regions.facet_offsets[number]), int(regions.facet_offsets[number + 1]))
+        facets = []
+        names = zip(regions.facet_segments[part].tolist(), regions.facet_entries[part].tolist(), strict=True)
+        for segment, entry in names:
+            if segment < 0:
+                row = regions.domain.walls.numerators[entry]
+            else:
+                step = self.steps[segment]
+                table = maps[step.source]
+                start = int(step.segments[segment - step.first])
+                row = table[start + entry] - table[start + int(pattern[segment])]
+            facets.append(_primitive(row))
+        larger = [_primitive(forms[k] - forms[self.a]) for k in self.others]
+        return _Facts(number, facets, _primitive(tie), larger)
 
-    def area(self, cell: Cell) -> tuple[ObjectArray, Rationals] | None:
-        """Rows and an inner point of what a cell has in common with the boundary, if that has an interior."""
-        tie, larger = self.rows(cell)
-        if any(tie):
-            return None
-        width = self.regions.tape.inputs + 1
-        rows = _distinct([*_facet_rows(self.regions, cell), *(row for row in larger if any(row))], width)
-        point = inner_point(rows, width - 1)
-        return None if point is None else (rows, point)
+    @cached_property
+    def steps(self) -> list[MaxStep]:
+        """For each segment the step of maxima to which it belongs."""
+        return [step for step in self.regions.tape.steps if isinstance(step, MaxStep) for _ in range(step.size)]
 
 
-def _pieces(question: _Question, cell: Cell) -> list[BoundaryPiece]:
+def _pieces(question: _Question, number: int) -> list[BoundaryPiece]:
     """The pieces in one cell."""
-    assert cell.number is not None
-    found = question.area(cell)
+    facts = question.facts(number)
+    found = facts.area()
     if found is not None:
-        return [_piece(cell.number, "area", None, *found)]
-    tie, larger = question.rows(cell)
-    facets = _facet_rows(question.regions, cell)
+        return [_piece(number, "area", None, *found)]
+    tie, larger, facets = facts.tie, facts.larger, facts.facets
     pieces = []
     for place, row in enumerate(facets):
-        if (not any(tie) or row in (tie, _opposite(tie))) and _owns(question, cell.number, place):
+        if (not any(tie) or row in (tie, _opposite(tie))) and _owns(question, number, place):
             side = tie if any(tie) else row
-            pieces += _on(cell.number, "facet", side, facets[:place] + facets[place + 1 :], larger)
+            pieces += _on(number, "facet", side, facets[:place] + facets[place + 1 :], larger)
     if any(tie):
         lines = [tie] if any(tie[:-1]) and not {tie, _opposite(tie)} & set(facets) else []
-        lines = [line for line in lines if _crosses(cell, line, facets)]
+        lines = [line for line in lines if _crosses(question.regions[number], facts)]
     else:  # the outputs are equal, but others are larger, except perhaps where two of these change places
         lines = [row for row in dict.fromkeys(larger) if any(row[:-1]) and row < _opposite(row) in larger]
     for line in lines:
-        pieces += _on(cell.number, "crossing", line, facets, larger)
+        pieces += _on(number, "crossing", line, facets, larger)
     return pieces
 
 
@@ -230,37 +261,24 @@ def _owns(question: _Question, number: int, place: int) -> bool:
     behind = int(regions.neighbours[regions.facet_offsets[number] + place])
     if behind < 0:
         return behind != WALL
-    return number < behind and question.area(regions[behind]) is None
+    return number < behind and question.facts(behind).area() is None
 
 
 def _opposite(row: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(-value for value in row)
 
 
-def _facet_rows(regions: Regions, cell: Cell) -> list[tuple[int, ...]]:
-    """The row of each facet, in the order in which the regions hold them."""
-    assert cell.number is not None
-    rows = {}
-    for plane in cell.exact.hyperplanes:
-        for tie in plane.ties:
-            rows[tie] = plane.row
-        for wall in plane.walls:
-            rows[-1, wall] = plane.row
-    part = slice(int(regions.facet_offsets[cell.number]), int(regions.facet_offsets[cell.number + 1]))
-    segments, entries = regions.facet_segments[part].tolist(), regions.facet_entries[part].tolist()
-    return [rows[name] for name in zip(segments, entries, strict=True)]
-
-
-def _crosses(cell: Cell, tie: tuple[int, ...], facets: list[tuple[int, ...]]) -> bool:
-    """Whether a hyperplane that is none of the facets meets the inside of the cell."""
-    point = cell.exact_point
+def _crosses(cell: Cell, facts: _Facts) -> bool:
+    """Whether F_a = F_b, which is none of the facets, is a hyperplane through the inside of the cell."""
+    tie, point = facts.tie, cell.exact_point
     value = sum(int(v) * int(x) for v, x in zip(tie, point.numerators, strict=False)) + tie[-1] * point.denominator
     if value == 0:
         return True
     row = tie if value < 0 else _opposite(tie)
-    planes = tuple(Hyperplane(other, (), ()) for other in [*facets, row])
+    planes = tuple(Hyperplane(other, (), ()) for other in [*facts.facets, row])
     # with the point inside {row < 0}, there is one beyond it in the cell exactly if the row carries a facet of both
-    return len(facets) in replace(cell.exact, hyperplanes=planes).facets
+    half = ExactCell(cell.tape, cell.domain, cell.pattern, point, planes)
+    return len(facts.facets) in half.facets
 
 
 def _inner_point_on(
