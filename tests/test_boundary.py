@@ -189,5 +189,10 @@ def test_refusals() -> None:
         boundary(f, 1, 1)
     with pytest.raises(InvalidInput, match="their own domain"):
         boundary(regions.enumerate(f), 0, 1, box=(0, 1))
+    alone = regions.enumerate(TropicalPolynomial.parse("max(x, y)", variables=["x", "y"]), adjacency=False)
+    with pytest.raises(InvalidInput, match="with adjacency"):
+        boundary(alone, 0)
+    with pytest.raises(InvalidInput, match="with adjacency"):
+        regions.plot_regions(alone)
     with pytest.raises(InvalidInput, match="give more time"):
         boundary(relu_net([4, 30, 20, 2], 0), 0, 1, time_limit=0.0)
