@@ -91,6 +91,6 @@ def test_limits_and_bad_input() -> None:
         certify_completeness(found, "volumes")
     with pytest.raises(InvalidInput, match="'volumes' or 'facets'"):
         certify_completeness(found, "area")  # type: ignore[arg-type]
-    partial = regions.enumerate(relu_net([2, 6, 4, 1], 1), (-1, 1), max_cells=10)
+    partial = regions.enumerate(relu_net([3, 6, 4, 1], 1), (-1, 1), max_cells=10)
     assert certify_completeness(partial, "volumes").holds is False
     assert certify_completeness(partial, "facets").holds is False

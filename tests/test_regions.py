@@ -298,6 +298,45 @@ def test_limits_and_resumption() -> None:
     assert regions.enumerate(circuit, resume=late).n_cells == whole.n_cells
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_plane_and_the_search_agree(exact: bool) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    circuit = relu_net([2, 16, 16, 1], 5)
+    plane = regions.enumerate(circuit, (-1, 1), exact=exact)
+    with ThreadPoolExecutor(2) as pool:
+        search = regions.enumerate(circuit, (-1, 1), exact=exact, executor=pool)
+    assert plane.corners is not None
+    assert search.corners is None
+    assert {row.tobytes() for row in plane.patterns} == {row.tobytes() for row in search.patterns}
+    pairs = [
+        {tuple(sorted((f.patterns[i].tobytes(), f.patterns[j].tobytes()))) for i, j in zip(*f.adjacency, strict=True)}
+        for f in (plane, search)
+    ]
+    assert pairs[0] == pairs[1]
+    part = regions.enumerate(circuit, (-1, 1), exact=exact, max_cells=100)
+    assert not part.complete
+    assert len(part) < len(plane)
+    again = regions.enumerate(circuit, resume=part)
+    assert again.complete
+    assert {row.tobytes() for row in again.patterns} == {row.tobytes() for row in plane.patterns}
+    assert len(again.adjacency[0]) == len(plane.adjacency[0])
+
+
+def test_interrupts_in_the_plane() -> None:
+    circuit = relu_net([2, 40, 40, 1], 5)
+
+    def stop(done: int, met: int) -> None:
+        raise KeyboardInterrupt
+
+    part = regions.enumerate(circuit, (-1, 1), progress=stop, max_cells=300)
+    assert part.stopped == "interrupted"
+    whole = regions.enumerate(circuit, (-1, 1))
+    assert 0 < len(part) < len(whole)
+    again = regions.enumerate(circuit, resume=part)
+    assert {row.tobytes() for row in again.patterns} == {row.tobytes() for row in whole.patterns}
+
+
 def test_interrupts_leave_what_was_found() -> None:
     circuit = relu_net([2, 16, 16, 1], 5)
 

@@ -13,6 +13,7 @@ from tropix.kernels._cell_facets import Expansion as Expansion
 from tropix.kernels._cell_facets import expand_cells as expand_cells
 from tropix.kernels._cell_facets import propose_facets as propose_facets
 from tropix.kernels._cell_forms import facet_rows as facet_rows
+from tropix.kernels._cell_forms import integer_forms as integer_forms
 from tropix.kernels._cell_forms import output_forms as output_forms
 from tropix.kernels._cell_forms import used_patterns as used_patterns
 from tropix.kernels._cell_polygons import clip_polygons as clip_polygons
@@ -46,6 +47,11 @@ from tropix.kernels._max_plus_sparse import max_plus_sparse_product as max_plus_
 from tropix.kernels._max_plus_sparse import max_plus_sparse_product_numpy as max_plus_sparse_product_numpy
 from tropix.kernels._max_plus_vector import max_plus_vector as max_plus_vector
 from tropix.kernels._max_plus_vector import max_plus_vector_numpy as max_plus_vector_numpy
+from tropix.kernels._planar_cells import PlanarStatus as PlanarStatus
+from tropix.kernels._planar_forms import PlanarProgram as PlanarProgram
+from tropix.kernels._planar_machine import PlanarCellChunk as PlanarCellChunk
+from tropix.kernels._planar_machine import PlanarMachine as PlanarMachine
+from tropix.kernels._planar_machine import PlanarQuestions as PlanarQuestions
 from tropix.kernels._point_cells import PointCells as PointCells
 from tropix.kernels._point_cells import PointState as PointState
 from tropix.kernels._point_cells import point_cells as point_cells

@@ -100,17 +100,42 @@ def forms_of_pattern(inputs, start, source, weight, bias, segment, unit, pattern
                 form[v, c] = form[source[a], c]
                 error[v, c] = error[source[a], c]
             continue
-        gamma = (b - a + 2) * UNIT * 1.01
+        # Rounding errors are computed, not estimated: where all sums and products are exact the bound is 0.
         for k in range(a, b):
             w, j = weight[k], source[k]
             size = abs(w)
+            plain = size == 1.0
             for c in range(width):
-                term = w * form[j, c]
-                form[v, c] += term
-                if error[j, c] != 0.0 or term != 0.0 or form[j, c] != 0.0:
-                    error[v, c] += size * error[j, c] * 1.000001 + (gamma + unit) * abs(term) + TINY
-        # partial sums are bounded by the sum of the sizes of the terms, which gamma multiplies
-        error[v, inputs] += gamma * abs(bias[v])
+                factor = form[j, c]
+                if factor == 0.0 and error[j, c] == 0.0:
+                    continue
+                term = w * factor
+                before = form[v, c]
+                total = before + term
+                virtual = total - before
+                noise = abs((before - (total - virtual)) + (term - virtual)) + unit * abs(term)
+                if not plain:
+                    noise += _product_error(w, factor, term)
+                if error[j, c] != 0.0:
+                    noise += size * error[j, c] * 1.000001
+                form[v, c] = total
+                if noise != 0.0:
+                    error[v, c] = (error[v, c] + noise) * (1.0 + 4.0 * UNIT) + TINY
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _product_error(a, b, product):  # type: ignore[no-untyped-def]
+    """|a·b − product| where product = fl(a·b), exactly; a bound of it for very large or small numbers (Dekker 1971)."""
+    size = abs(product)
+    if not (1e-200 < size < 1e200 and 1e-100 < abs(a) < 1e100 and 1e-100 < abs(b) < 1e100):
+        return UNIT * size + TINY if product != 0.0 or (a != 0.0 and b != 0.0) else 0.0
+    big = 134217729.0 * a
+    a_high = big - (big - a)
+    a_low = a - a_high
+    big = 134217729.0 * b
+    b_high = big - (big - b)
+    b_low = b - b_high
+    return abs(a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -120,3 +120,43 @@ def _facet_rows(  # type: ignore[no-untyped-def]
             length = np.sqrt(square)
             for c in range(inputs + 1):
                 rows[f, c] /= length
+
+
+def integer_forms(
+    flat: tuple[Any, ...], weights: IntArray, bias: IntArray, patterns: Any, values: IntArray
+) -> IntArray:
+    """The forms (C, k, d+1) of k values under each pattern in 64-bit integers.
+
+    ``weights`` and ``bias`` take the place of the tape's; the caller answers for it that nothing overflows.
+    """
+    inputs, start, source, _, _, segment, *_ = flat
+    forms = np.empty((len(patterns), len(values), inputs + 1), dtype=np.int64)
+
+    def run(first: int, stop: int) -> None:
+        _integer_forms(inputs, start, source, weights, bias, segment, values, patterns[first:stop], forms[first:stop])
+
+    over_rows(run, len(patterns), len(patterns) * len(source) * (inputs + 1))
+    return forms
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _integer_forms(inputs, start, source, weights, bias, segment, values, patterns, forms):  # type: ignore[no-untyped-def]
+    form = np.empty((len(bias), inputs + 1), dtype=np.int64)
+    for q in range(len(patterns)):
+        for v in range(len(bias)):
+            for c in range(inputs + 1):
+                form[v, c] = 0
+            if v < inputs:
+                form[v, v] = 1
+            elif segment[v] >= 0:
+                chosen = source[start[v] + patterns[q, segment[v]]]
+                for c in range(inputs + 1):
+                    form[v, c] = form[chosen, c]
+            else:
+                form[v, inputs] = bias[v]
+                for k in range(start[v], start[v + 1]):
+                    for c in range(inputs + 1):
+                        form[v, c] += weights[k] * form[source[k], c]
+        for k in range(len(values)):
+            for c in range(inputs + 1):
+                forms[q, k, c] = form[values[k], c]

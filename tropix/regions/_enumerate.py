@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
@@ -13,8 +12,10 @@ from tropix.deadline import Deadline
 from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import Pruning, TropicalPolynomial
 from tropix.regions._domain import Domain
+from tropix.regions._planar import planar_cells
+from tropix.regions._plane import planar_regions
 from tropix.regions._regions import Regions
-from tropix.regions._search import Search, State
+from tropix.regions._search import Progress, Search, State
 from tropix.regions._tape import Function, Tape
 
 
@@ -25,7 +26,7 @@ def enumerate(
     exact: bool = True,
     time_limit: float | None = None,
     max_cells: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     executor: Executor | None = None,
     adjacency: bool = True,
     resume: Regions | None = None,
@@ -41,6 +42,9 @@ def enumerate(
 
     A polynomial is pruned first: its cells are those of its irredundant monomials, `Regions.kept`. Without
     ``adjacency`` that is all that is done: facets and neighbours stay unknown (polynomials only).
+
+    Functions of two inputs on bounded domains go another way, by subdivision of a polygon (one thread, unless an
+    executor is given).
 
     Raises `Unsupported` for functions that are not piecewise linear, `InvalidInput` for domains without interior.
     Source: the facet search of Avis and Fukuda, *Reverse search for enumeration* (1996), with a table of cells.
@@ -69,13 +73,32 @@ def enumerate(
     elif not adjacency:
         raise Unsupported("cells without their facets are found for polynomials only")
     tape = Tape.of(function)
-    search = Search(tape, _domain(box, tape.inputs), exact)
+    domain = _domain(box, tape.inputs)
+    if tape.inputs == 2 and kept is None and executor is None and domain.box is not None and domain.box.bounded:
+        return _in_the_plane(tape, domain, exact, deadline, max_cells, progress)
+    search = Search(tape, domain, exact)
     stopped = search.run(deadline, max_cells, progress, executor)
     return result_of(search, stopped, deadline.elapsed, kept)
 
 
 def _domain(box: BoxLike | None, dimension: int) -> Domain:
     return Domain.of(None if box is None else Box.of(box, dimension), dimension)
+
+
+def _in_the_plane(
+    tape: Tape, domain: Domain, exact: bool, deadline: Deadline, limit: int | None, progress: Progress | None
+) -> Regions:
+    """By subdivision of the domain's polygon, layer by layer."""
+    assert domain.box is not None
+    cells = planar_cells(tape, domain.box, exact=exact, deadline=deadline, progress=progress, limit=limit)
+    stopped = None
+    if not cells.complete:
+        stopped = "interrupted"
+        if deadline.passed:
+            stopped = f"the time limit of {deadline.seconds:g} s was reached"
+        elif limit is not None and len(cells) >= limit:
+            stopped = f"the limit of {limit} cells was reached"
+    return planar_regions(tape, domain, cells, stopped, deadline.elapsed)
 
 
 def _cells_alone(pruning: Pruning, domain: Domain, deadline: Deadline) -> Regions:

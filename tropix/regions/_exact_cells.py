@@ -144,26 +144,24 @@ def _hyperplanes(
     """The distinct inequalities of a pattern; None if one of them says 0 < 0: that pattern has no cell."""
     ties: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for step in tape.steps:
-        if not isinstance(step, MaxStep):
+        if not isinstance(step, MaxStep) or step.size == step.segments[-1]:
             continue
         table = maps[step.source]
-        for k in range(step.size):
-            start, stop = int(step.segments[k]), int(step.segments[k + 1])
-            if stop - start == 1:
-                continue
-            winner = int(pattern[step.first + k])
-            rows = table[start:stop] - table[start + winner]
-            for entry, row in enumerate(rows.tolist()):
-                if entry == winner:
-                    continue
-                key = _primitive(row)
-                if any(key[:-1]):
-                    ties.setdefault(key, []).append((step.first + k, entry))
-                elif key[-1] > 0 or (key[-1] == 0 and entry < winner):
-                    return None
+        widths = np.diff(step.segments)
+        winners = pattern[step.first : step.first + step.size]
+        segment = np.repeat(np.arange(step.size), widths)
+        entry = np.arange(len(table)) - step.segments[segment]
+        rows = table - table[(step.segments[:-1] + winners)[segment]]
+        flat_rows = ~(rows[:, :-1] != 0).any(axis=1)
+        above = (rows[:, -1] > 0) | ((rows[:, -1] == 0) & (entry < winners[segment]))
+        if (flat_rows & above).any():
+            return None
+        kept = np.flatnonzero(~flat_rows)
+        names = zip((step.first + segment[kept]).tolist(), entry[kept].tolist(), strict=True)
+        for name, key in zip(names, map(tuple, _primitive_rows(rows[kept]).tolist()), strict=True):
+            ties.setdefault(key, []).append(name)
     walls: dict[tuple[int, ...], list[int]] = {}
-    for w, row in enumerate(domain.walls.numerators.tolist()):
-        key = _primitive(row)
+    for w, key in enumerate(map(tuple, _primitive_rows(domain.walls.numerators).tolist())):
         if any(key[:-1]):
             walls.setdefault(key, []).append(w)
         elif key[-1] > 0:
@@ -171,9 +169,9 @@ def _hyperplanes(
     return tuple(Hyperplane(row, tuple(ties.get(row, ())), tuple(walls.get(row, ()))) for row in {**walls, **ties})
 
 
-def _primitive(row: Sequence[int]) -> tuple[int, ...]:
-    divisor = math.gcd(*row) or 1
-    return tuple(value // divisor for value in row)
+def _primitive_rows(rows: ObjectArray) -> ObjectArray:
+    """Rows of integers, each divided by its greatest common divisor."""
+    return np.asarray(rows // np.maximum(np.gcd.reduce(rows, axis=1), 1)[:, None]) if len(rows) else rows
 
 
 def along_ray(tape: Tape, point: Rationals, direction: Rationals) -> tuple[IntArray, Fraction | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,13 @@ import scipy.sparse as sp
 
 from tropix.arrays import IntArray, ObjectArray
 from tropix.exact import Rationals
+from tropix.kernels import integer_forms
 
 if TYPE_CHECKING:
     from tropix.regions._tape import AffineStep, Tape
 
+MAX_LISTED = 1_000_000
+"""Steps of more weights are not tried in 64-bit integers."""
 SPARSE = 0.25
 """Matrices with a smaller share of nonzero entries are applied entry by entry, others by flint."""
 
@@ -57,9 +61,54 @@ class ExactTape:
                 tables.append(affine.apply([tables[source] for source in affine.sources], unit))
         return tables
 
+    @cached_property
+    def integers(self) -> tuple[IntArray, IntArray] | None:
+        """Weights and bias of `Tape.flat` as 64-bit integers over the denominators, if no form can exceed 61 bits."""
+        flat, offsets = self.tape.flat, self.tape.offsets
+        weights, bias = np.zeros(len(flat.weight), dtype=np.int64), np.zeros(len(flat.bias), dtype=np.int64)
+        largest = np.ones(len(flat.bias))
+        for block, affine in enumerate(self.affine):
+            first, stop = int(offsets[block]), int(offsets[block + 1])
+            if block == 0:
+                continue
+            a, b = int(flat.start[first]), int(flat.start[stop])
+            sources = flat.source[a:b]
+            counts = np.diff(flat.start[first : stop + 1])
+            if affine is None:
+                np.maximum.at(largest[first:stop], np.repeat(np.arange(stop - first), counts), largest[sources])
+                continue
+            step: Any = self.tape.steps[block - 1]
+            if step.exact is not None or b - a > MAX_LISTED:
+                return None
+            numbers = Rationals.of(flat.weight[a:b])
+            below = np.searchsorted(offsets, sources, side="right") - 1
+            factors = np.array([affine.denominator // self.denominators[s] for s in range(block)], dtype=object)
+            exact = numbers.numerators * factors[below] // numbers.denominator if b > a else np.zeros(0, dtype=object)
+            size = np.abs(affine.bias.astype(np.float64))
+            np.add.at(
+                size, np.repeat(np.arange(stop - first), counts), np.abs(exact.astype(np.float64)) * largest[sources]
+            )
+            if not size.max(initial=0.0) < 2.0**61:
+                return None
+            largest[first:stop] = np.maximum(size, 1.0)
+            weights[a:b], bias[first:stop] = exact.astype(np.int64), affine.bias.astype(np.int64)
+        return weights, bias
+
+    def output_keys(self, patterns: Any) -> list[bytes]:
+        """Something to compare for the output's affine map under each pattern (C, S): equal exactly if the maps are."""
+        if self.integers is not None:
+            values = self.tape.flat.outputs
+            forms = integer_forms(tuple(self.tape.flat), *self.integers, patterns, values)
+            return [form.tobytes() for form in forms]
+        return [repr(self.output(row.astype(np.int64)).numerators.tolist()).encode() for row in patterns]
+
     def forms(self, pattern: IntArray) -> list[ObjectArray]:
-        """The affine forms (n, d+1) of all blocks under a pattern."""
+        """The affine forms (n, d+1) of all blocks under a pattern: Python integers, or 64-bit ones."""
         d = self.tape.inputs
+        if self.integers is not None:
+            every = np.arange(len(self.tape.flat.bias))
+            table = integer_forms(tuple(self.tape.flat), *self.integers, pattern[None], every)[0]
+            return np.split(table, self.tape.offsets[1:-1])
 
         def choose(step: Any, table: ObjectArray) -> IntArray:
             return np.asarray(step.segments[:-1] + pattern[step.first : step.first + step.size])

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
-from tropix.exact import Rationals
 from tropix.kernels import output_forms, used_patterns
 from tropix.regions._tape import Tape
 
@@ -31,21 +30,14 @@ def map_labels(tape: Tape, patterns: Any) -> IntArray:
     apart = low[order][1:] > np.maximum.accumulate(high[order])[:-1]
     cluster = np.empty(len(first), dtype=np.int64)
     cluster[order] = np.concatenate([[0], np.cumsum(apart)])
-    labels = np.empty(len(first), dtype=np.int64)
-    seen: dict[Any, int] = {}
-    sizes = np.bincount(cluster)
-    for i in range(len(first)):
-        key: Any = (int(cluster[i]),)
-        if sizes[cluster[i]] > 1:
-            key = exact_key(tape.exact.output(patterns[first[i]].astype(np.int64)))
-        labels[i] = seen.setdefault(key, len(seen))
+    alone = np.bincount(cluster)[cluster] == 1
+    keys: list[bytes | int] = list(range(len(first)))
+    shared = np.flatnonzero(~alone)
+    for i, key in zip(shared.tolist(), tape.exact.output_keys(patterns[first[shared]]), strict=True):
+        keys[i] = key
+    seen: dict[bytes | int, int] = {}
+    labels = np.array([seen.setdefault(key, len(seen)) for key in keys], dtype=np.int64)
     return np.asarray(labels[group.ravel()])
-
-
-def exact_key(form: Rationals) -> tuple[object, ...]:
-    """Numbers of an array as something to compare."""
-    reduced = form.reduced()
-    return (reduced.denominator, *reduced.numerators.ravel().tolist())
 
 
 def _projections(tape: Tape, patterns: Any) -> tuple[FloatArray, FloatArray]:

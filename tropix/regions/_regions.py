@@ -36,8 +36,9 @@ class Regions:
     ``points`` (C, d) a point strictly inside (rational ones that are no floats are in ``exact_points``). Facets of cell
     i are ``facet_offsets[i]:facet_offsets[i+1]``: ``facet_segments`` names a segment whose tie makes the facet, −1 for
     a wall of the domain, ``facet_entries`` the entry that wins behind it, or the wall; ``neighbours`` the cell there,
-    −1 behind walls and −2 where the search has not been. For a polynomial ``kept`` are its irredundant monomials, which
-    the patterns number. If ``exact``, all of it is proved, up to `complete`.
+    −1 behind walls and −2 where the search has not been. For a polynomial
+    ``kept`` are its irredundant monomials, which the patterns number. In the plane ``corners`` (F, 2) may hold where
+    each facet begins, counterclockwise. If ``exact``, all of it is proved, up to `complete`.
     """
 
     tape: Tape
@@ -54,6 +55,7 @@ class Regions:
     seconds: float
     state: State | None = None
     kept: IntArray | None = None
+    corners: FloatArray | None = None
 
     @property
     def complete(self) -> bool:

@@ -173,7 +173,7 @@ class Tape:
                 owner.append(self.offsets[block] + np.arange(step.size))
                 widths += counts.tolist()
             else:
-                matrix = _joined(step, self.sizes)
+                matrix = joined_matrix(step, self.sizes)
                 columns, values = _columns(step, matrix, self.sizes, self.offsets), matrix.data
                 counts = np.diff(matrix.indptr)
                 bias.append(step.bias)
@@ -200,7 +200,7 @@ def _joint(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate([*parts, np.zeros(0)]).astype(dtype)
 
 
-def _joined(step: AffineStep, sizes: tuple[int, ...]) -> sp.csr_array:
+def joined_matrix(step: AffineStep, sizes: tuple[int, ...]) -> sp.csr_array:
     """All matrices of a step side by side, without stored zeros."""
     if not step.matrices:
         return sp.csr_array((step.size, 0))

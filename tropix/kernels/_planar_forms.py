@@ -1,0 +1,166 @@
+"""Affine forms of two variables, with bounds on their rounding errors: what the subdivision of the plane compares.
+
+A form is a·x + b·y + c with an ``error``: the form that is meant differs from it by at most that anywhere in the domain
+|x| ≤ X, |y| ≤ Y. Its ``size`` is |a|X + |b|Y + |c|. Signs are certain or left open (2); never guessed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from tropix.arrays import FloatArray, IntArray
+
+UNIT = 2.0**-53
+TINY = 1e-300
+"""Added to every error bound that is not zero, for products that underflow."""
+FLAT = 1e-150
+"""Smallest determinant of two lines whose meeting point is located, far above where products underflow."""
+ROOM = 1.0 + 1e-9
+"""Factor on error bounds, for the rounding of the bounds themselves."""
+
+
+class PlanarProgram(NamedTuple):
+    """A tape in stages: the affine steps ``stage_steps[t]:stage_steps[t+1]``, then the maxima of stage t.
+
+    Step o computes the values ``step_first[o] + i``, i < ``step_size[o]``: bias + Σ over the columns
+    ``step_columns[o]:step_columns[o+1]`` of weight·(value ``column_value``), entries sorted by row. ``step_margin`` is
+    the relative rounding error of a sum, ``norm`` the length of a value's weights in the full columns. Segments
+    ``stage_segments[t]:stage_segments[t+1]`` belong to stage t; segment s has the entries ``entry[s]:entry[s+1]`` with
+    values ``entry_value`` and is itself value ``owner[s]``. ``reach`` is (X, Y), ``centre`` where x = y = 0 lies.
+    """
+
+    stage_steps: IntArray
+    step_first: IntArray
+    step_size: IntArray
+    step_columns: IntArray
+    step_margin: FloatArray
+    column_value: IntArray
+    column_start: IntArray
+    rows: IntArray
+    weights: FloatArray
+    bias: FloatArray
+    norm: FloatArray
+    stage_segments: IntArray
+    entry: IntArray
+    entry_value: IntArray
+    owner: IntArray
+    reach: FloatArray
+    centre: FloatArray
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def enter_stage(program, forms, ties, patterns, f, stage):  # type: ignore[no-untyped-def]
+    """Compute the forms (4, n) of a stage where the maxima before it are as pattern f says, and its ties (S, 6).
+
+    Rows of ``forms`` are a, b, c and the error. The tie of a segment with two entries is the second minus the first:
+    a, b, c, error, then what a value at a point of the domain may be off by, and |a| + |b|.
+    """
+    entry, entry_value, owner = program.entry, program.entry_value, program.owner
+    stage_segments = program.stage_segments
+    if stage > 0:
+        for s in range(stage_segments[stage - 1], stage_segments[stage]):
+            chosen, target = entry_value[entry[s] + patterns[f, s]], owner[s]
+            for i in range(4):
+                forms[i, target] = forms[i, chosen]
+    for step in range(program.stage_steps[stage], program.stage_steps[stage + 1]):
+        _affine(program, forms, step)
+    for s in range(stage_segments[stage], stage_segments[stage + 1]):
+        first = entry[s]
+        if entry[s + 1] - first == 2:
+            a, b, c, error, bound, steep = difference(program, forms, first + 1, first)
+            ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5] = a, b, c, error, bound, steep
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _affine(program, forms, step):  # type: ignore[no-untyped-def]
+    first, size, margin = program.step_first[step], program.step_size[step], program.step_margin[step]
+    wide, high = program.reach[0], program.reach[1]
+    weights, rows, bias, norm = program.weights, program.rows, program.bias, program.norm
+    column_value, column_start = program.column_value, program.column_start
+    a, b, c, error = forms[0], forms[1], forms[2], forms[3]
+    for i in range(first, first + size):
+        a[i] = 0.0
+        b[i] = 0.0
+        c[i] = bias[i]
+        error[i] = margin * abs(bias[i])
+    squares = 0.0
+    for column in range(program.step_columns[step], program.step_columns[step + 1]):
+        v = column_value[column]
+        fa, fb, fc = a[v], b[v], c[v]
+        off = error[v] + margin * (abs(fa) * wide + abs(fb) * high + abs(fc))
+        if off == 0.0:
+            continue
+        off += TINY
+        start, stop = column_start[column], column_start[column + 1]
+        if stop - start == size:  # all rows, in order
+            squares += off * off
+            for i in range(size):
+                w = weights[start + i]
+                a[first + i] += w * fa
+                b[first + i] += w * fb
+                c[first + i] += w * fc
+        else:
+            for k in range(start, stop):
+                i, w = first + rows[k], weights[k]
+                a[i] += w * fa
+                b[i] += w * fb
+                c[i] += w * fc
+                error[i] += abs(w) * off + TINY
+    if squares > 0.0:
+        length = np.sqrt(squares) * ROOM
+        for i in range(first, first + size):
+            error[i] += norm[i] * length + TINY
+    for i in range(first, first + size):
+        error[i] *= ROOM
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def difference(program, forms, entry, other):  # type: ignore[no-untyped-def]
+    """The form of one entry minus that of another: a, b, c, error, bound of a value's error, |a| + |b|."""
+    i, j = program.entry_value[entry], program.entry_value[other]
+    a, b, c = forms[0, i] - forms[0, j], forms[1, i] - forms[1, j], forms[2, i] - forms[2, j]
+    size = abs(a) * program.reach[0] + abs(b) * program.reach[1] + abs(c)
+    error = (forms[3, i] + forms[3, j] + UNIT * size) * ROOM
+    if size > 0.0:
+        error += TINY
+    bound = error + 8.0 * UNIT * size
+    return a, b, c, error, bound, (abs(a) + abs(b)) * ROOM
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def certain_sign(a, b, c, bound, steep, x, y, off):  # type: ignore[no-untyped-def]
+    """Sign of a form at a point known up to ``off`` in each coordinate; 2 where rounding leaves it open."""
+    value = a * x + b * y + c
+    if steep > 0.0:
+        bound = bound + steep * off
+    if value > bound:
+        return 1
+    if value < -bound:
+        return -1
+    return 0 if bound == 0.0 and value == 0.0 else 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def meeting_point(a, b, c, error, a_, b_, c_, error_, wide, high):  # type: ignore[no-untyped-def]
+    """Where two lines (a, b, c, error) meet, given that this is in the domain: x, y, bound of the error of both.
+
+    Where the residuals of the computed point are r₁, r₂ it is off by M⁻¹(r₁, r₂), M the matrix of the true slopes.
+    """
+    det = a * b_ - a_ * b
+    x = min(max((b * c_ - b_ * c) / det, -wide), wide)
+    y = min(max((c * a_ - c_ * a) / det, -high), high)
+    if not (abs(x) <= wide and abs(y) <= high):
+        return 0.0, 0.0, np.inf
+    off = abs(a * x + b * y + c) + error + 8.0 * UNIT * (abs(a * x) + abs(b * y) + abs(c)) + TINY
+    off_ = abs(a_ * x + b_ * y + c_) + error_ + 8.0 * UNIT * (abs(a_ * x) + abs(b_ * y) + abs(c_)) + TINY
+    da, db, da_, db_ = error / wide, error / high, error_ / wide, error_ / high
+    doubt = abs(a) * db_ + abs(b_) * da + da * db_ + abs(a_) * db + abs(b) * da_ + da_ * db
+    least = abs(det) - (doubt + 4.0 * UNIT * (abs(a * b_) + abs(a_ * b))) * ROOM
+    if not least > FLAT:
+        return x, y, np.inf
+    in_x = (abs(b_) + db_) * off + (abs(b) + db) * off_
+    in_y = (abs(a_) + da_) * off + (abs(a) + da) * off_
+    return x, y, max(in_x, in_y) / least * ROOM + FLAT
