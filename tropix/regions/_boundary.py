@@ -199,7 +199,7 @@ class _Question:
         regions, tape = self.regions, self.regions.tape
         pattern = regions.patterns[number].astype(np.int64)
         maps = tape.exact.forms(pattern)
-        forms = maps[tape.output]
+        forms = maps[tape.output].astype(object)  # tables may hold 64-bit integers
         tie = -forms[self.a] if self.b is None else forms[self.b] - forms[self.a]
         part = slice(int(regions.facet_offsets[number]), int(regions.facet_offsets[number + 1]))
         facets = []
@@ -211,7 +211,7 @@ class _Question:
                 step = self.steps[segment]
                 table = maps[step.source]
                 start = int(step.segments[segment - step.first])
-                row = table[start + entry] - table[start + int(pattern[segment])]
+                row = table[start + entry].astype(object) - table[start + int(pattern[segment])].astype(object)
             facets.append(_primitive(row))
         larger = [_primitive(forms[k] - forms[self.a]) for k in self.others]
         return _Facts(number, facets, _primitive(tie), larger)
