@@ -175,6 +175,16 @@ class Circuit:
         """The tropical limit: every temperature 0, so that every `LogSumExp` is a maximum."""
         return self.heat(0.0)
 
+    def logits(self) -> Circuit:
+        """The circuit in front of its last `Gibbs` node, behind which only affine nodes come; itself without one.
+
+        Softmax rises with each logit, so that class regions and boundaries are those of the logits. Raises
+        `Unsupported` where the output is more than an affine function of those weights.
+        """
+        from tropix.circuits._logits import logits
+
+        return logits(self)
+
     @property
     def temperatures(self) -> tuple[float, ...]:
         """The distinct temperatures of nodes with a segment of two or more entries, ascending."""

@@ -16,6 +16,7 @@ from tropix.kernels._cell_forms import facet_rows as facet_rows
 from tropix.kernels._cell_forms import integer_forms as integer_forms
 from tropix.kernels._cell_forms import output_forms as output_forms
 from tropix.kernels._cell_forms import used_patterns as used_patterns
+from tropix.kernels._cell_polygons import clip_polygons as clip_polygons
 from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
 from tropix.kernels._exact_product import exact_product as exact_product

@@ -1,5 +1,7 @@
 """Linear regions of piecewise-linear functions: enumeration, inspection, lines and data, bounds of their number."""
 
+from tropix.regions._boundary import BoundaryPiece as BoundaryPiece
+from tropix.regions._boundary import boundary as boundary
 from tropix.regions._ceilings import Ceilings as Ceilings
 from tropix.regions._ceilings import Layer as Layer
 from tropix.regions._ceilings import ceilings as ceilings
@@ -21,7 +23,11 @@ from tropix.regions._data import visited_cells as visited_cells
 from tropix.regions._describe import describe as describe
 from tropix.regions._enumerate import enumerate as enumerate
 from tropix.regions._files import load as load
+from tropix.regions._html import regions_html as regions_html
+from tropix.regions._plot import plot_regions as plot_regions
 from tropix.regions._regions import Regions as Regions
+from tropix.regions._slice import slice_of as slice_of
+from tropix.regions._slice import slice_through as slice_through
 from tropix.regions._traverse import Piece as Piece
 from tropix.regions._traverse import Switch as Switch
 from tropix.regions._traverse import Traversal as Traversal

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from tropix.errors import TropixError
+from tropixc.cli._boundary import boundary_command
 from tropixc.cli._compile import compile_command
 from tropixc.cli._eval import eval_command
 from tropixc.cli._export import export_command
 from tropixc.cli._info import info_command
 from tropixc.cli._operators import operators_command
+from tropixc.cli._regions import regions_command
 
 app = typer.Typer(
     name="tropix",
@@ -26,6 +28,8 @@ app.command("compile")(compile_command)
 app.command("eval")(eval_command)
 app.command("operators")(operators_command)
 app.command("export")(export_command)
+app.command("regions")(regions_command)
+app.command("boundary")(boundary_command)
 
 
 def _version(show: bool) -> None:

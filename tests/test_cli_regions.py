@@ -1,0 +1,231 @@
+"""tropix regions and tropix boundary: counts, files, pictures, one region, slices, refusals."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tropixc
+from tropix import Circuit, regions
+from tropix.circuits import CircuitBuilder, Gibbs
+
+
+def relu_net(widths: list[int], seed: int = 0, softmax: bool = False) -> Circuit:
+    rng = np.random.default_rng(seed)
+    builder, value = CircuitBuilder(widths[0]), 0
+    for i, (m, n) in enumerate(pairwise(widths)):
+        value = builder.affine([(value, rng.normal(size=(n, m)))], rng.normal(size=n) * 0.5, f"layer{i}")
+        value = builder.relu(value, f"relu{i}") if i < len(widths) - 2 else value
+    if softmax:
+        value = builder.add(Gibbs(value, 1.0, np.array([0, widths[-1]])), "softmax")
+    return builder.build(value)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return saved(tmp_path, relu_net([2, 6, 5, 3]))
+
+
+def saved(folder: Path, circuit: Circuit, name: str = "net.txt") -> Path:
+    path = folder / name
+    path.write_text(tropixc.circuit_to_text(circuit))
+    return path
+
+
+def asked(tropix: Any, *arguments: object) -> Any:
+    code, out, err = tropix(*arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_counts_by_each_definition(tropix: Any, model: Path) -> None:
+    report = asked(tropix, "regions", model, "--box", "-2,2", "--passes", "none")
+    found = regions.enumerate(relu_net([2, 6, 5, 3]), (-2, 2))
+    assert report["activation_cells"] == found.n_cells > 30
+    assert report["affine_regions"] == found.n_affine_regions
+    assert report["affine_maps"] == found.n_affine_maps
+    assert (report["complete"], report["exact"], report["stopped"]) == (True, True, None)
+    assert {int(k): v for k, v in report["facets_by_depth"].items()} == found.cells_by_depth
+    assert report["ceiling"]["activation_cells"] == regions.serra_upper(2, [6, 5]) >= found.n_cells
+    everywhere = asked(tropix, "regions", model, "--passes", "none")
+    assert everywhere["activation_cells"] == regions.enumerate(relu_net([2, 6, 5, 3])).n_cells
+    assert everywhere["box"] is None
+    code, out, _ = tropix("regions", model, "--box", "-2,2")
+    assert code == 0
+    for text in (
+        "[-2, 2]^2",
+        f"activation cells      {report['activation_cells']}",
+        "proved",
+        "cells a second",
+        "ceiling",
+    ):
+        assert text in out
+    assert "all of R^2" in tropix("regions", model, "--fast", "--count-only")[1]
+
+
+def test_count_only_and_fast(tropix: Any, model: Path) -> None:
+    report = asked(tropix, "regions", model, "--box", "-2,2", "--count-only", "--fast")
+    assert report["exact"] is False
+    assert "affine_maps" not in report
+    assert "not proved" in tropix("regions", model, "--box", "-2,2", "--fast")[1]
+
+
+def test_partial_results_say_so(tropix: Any, model: Path) -> None:
+    report = asked(tropix, "regions", model, "--box", "-2,2", "--max", 5)
+    assert not report["complete"]
+    assert "limit of 5 cells" in report["stopped"]
+    out = tropix("regions", model, "--box", "-2,2", "--max", 5)[1]
+    assert "at least" in out
+    assert "partial: the limit of 5 cells was reached" in out
+
+
+def test_cells_are_written(tropix: Any, model: Path, tmp_path: Path) -> None:
+    report = asked(tropix, "regions", model, "--box", "-2,2", "-o", tmp_path / "cells.json", "--passes", "none")
+    cells = json.loads((tmp_path / "cells.json").read_text())["cells"]
+    assert len(cells) == report["activation_cells"]
+    assert report["files"] == [str(tmp_path / "cells.json")]
+    circuit = relu_net([2, 6, 5, 3])
+    for cell in cells[:5]:
+        value = np.array(cell["map"]["weights"]) @ cell["point"] + cell["map"]["bias"]
+        assert value == pytest.approx(circuit(cell["point"]))
+    assert tropix("regions", model, "--box", "-2,2", "-o", tmp_path / "cells.csv")[0] == 0
+    assert len((tmp_path / "cells.csv").read_text().splitlines()) == len(cells) + 1
+    assert tropix("regions", model, "--passes", "none", "--box", "-2,2", "-o", tmp_path / "cells.npz")[0] == 0
+    assert len(regions.load(tmp_path / "cells.npz", circuit.limit())) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("html", b"<!")]
+)
+def test_pictures(tropix: Any, model: Path, tmp_path: Path, suffix: str, start: bytes) -> None:
+    target = tmp_path / f"cells.{suffix}"
+    assert tropix("regions", model, "--box", "-2,2", "--plot", target, "--colour", "class")[0] == 0
+    assert target.read_bytes().startswith(start)
+    pieces = tmp_path / f"boundary.{suffix}"
+    assert tropix("boundary", model, "--classes", "0,1", "--box", "-2,2", "--plot", pieces)[0] == 0
+    assert pieces.read_bytes().startswith(start)
+
+
+def test_the_region_of_a_point(tropix: Any, model: Path, tmp_path: Path) -> None:
+    circuit = relu_net([2, 6, 5, 3])
+    report = asked(tropix, "regions", model, "--at", "0.25,-0.5", "--box", "-2,2", "--passes", "none")
+    cell = regions.describe(circuit, [0.25, -0.5], (-2, 2))
+    assert report["value"] == pytest.approx(circuit([0.25, -0.5]).tolist())
+    assert report["volume"] == pytest.approx(cell.volume)
+    assert report["chebyshev_radius"] == pytest.approx(cell.chebyshev[1])
+    distances = [facet["distance"] for facet in report["facets"]]
+    assert distances == sorted(distances)
+    assert distances == pytest.approx(sorted(facet.distance(np.array([0.25, -0.5])) for facet in cell.facets))
+    names = {name.split("[")[0] for facet in report["facets"] for name in facet["neurons"]}
+    assert names <= {"relu0", "relu1"} != set()
+    point = tmp_path / "point.csv"
+    point.write_text("0.25,-0.5\n")
+    code, out, _ = tropix("regions", model, "--at", point, "--box", "-2,2", "--passes", "none")
+    assert code == 0
+    assert "Chebyshev radius" in out
+    assert f"{distances[0]:.6g}" in out
+    assert asked(tropix, "regions", model, "--at", "1e-2,5")["volume_unknown"] in (None, "unbounded")
+
+
+def test_softmax_means_logits(tropix: Any, tmp_path: Path, model: Path) -> None:
+    with_softmax = saved(tmp_path, relu_net([2, 6, 5, 3], softmax=True), "softmax.txt")
+    left, right = (asked(tropix, "regions", path, "--box", "-2,2") for path in (with_softmax, model))
+    assert left["activation_cells"] == right["activation_cells"]
+    assert "logits" in " ".join(left["notes"])
+    assert "logits" not in " ".join(right["notes"])
+    assert "in front of the softmax" in tropix("regions", with_softmax, "--box", "-2,2")[1]
+
+
+def test_one_output(tropix: Any, model: Path) -> None:
+    report = asked(tropix, "regions", model, "--box", "-2,2", "--output", 1)
+    assert report["outputs"] == 1
+    assert report["activation_cells"] == regions.enumerate(relu_net([2, 6, 5, 3]), (-2, 2)).n_cells
+
+
+def test_the_box_around_data(tropix: Any, model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("0,1\n1,-1\n0.5,0\n")
+    report = asked(tropix, "regions", model, "--data", data, "--margin", "0.5", "--plot", tmp_path / "data.html")
+    assert report["box"] == [["-0.5", "-1.5"], ["1.5", "1.5"]]
+    assert (tmp_path / "data.html").read_text().count("<circle") == 3
+
+
+def test_slices(tropix: Any, tmp_path: Path) -> None:
+    circuit = relu_net([5, 6, 4, 2])
+    path = saved(tmp_path, circuit)
+    corners = np.random.default_rng(1).normal(size=(3, 5)).round(3)
+    text = ";".join(",".join(map(str, row)) for row in corners.tolist())
+    sliced = regions.enumerate(regions.slice_through(circuit, corners), (-0.5, 1.5))
+    report = asked(tropix, "regions", path, "--slice", text, "--passes", "none", "--plot", tmp_path / "slice.html")
+    assert (report["activation_cells"], report["inputs"]) == (sliced.n_cells, 2)
+    assert (tmp_path / "slice.html").read_text().count("<circle") == 3
+    file = tmp_path / "corners.csv"
+    np.savetxt(file, corners[:2], delimiter=",")
+    line = asked(tropix, "regions", path, "--slice", file, "--box", "0,1", "--passes", "none")
+    assert line["activation_cells"] == regions.enumerate(regions.slice_through(circuit, corners[:2]), (0, 1)).n_cells
+    pieces = asked(tropix, "boundary", path, "--classes", "0,1", "--slice", text, "--box", "-2,2")["pieces"]
+    for piece in pieces:
+        u = np.array(piece["point"])
+        values = circuit(corners[0] + u @ (corners[1:] - corners[0]))
+        assert values[0] == pytest.approx(values[1], abs=1e-9)
+
+
+def test_boundaries(tropix: Any, model: Path, tmp_path: Path) -> None:
+    report = asked(tropix, "boundary", model, "--classes", "0,2", "--box", "-2,2", "-o", tmp_path / "pieces.json")
+    circuit = relu_net([2, 6, 5, 3])
+    expected = regions.boundary(circuit, 0, 2, box=(-2, 2))
+    assert len(report["pieces"]) == len(expected)
+    assert json.loads((tmp_path / "pieces.json").read_text()) == report
+    every = asked(tropix, "boundary", model, "--classes", "0,2", "--box", "-2,2", "--pair-only")["pieces"]
+    assert len(every) == len(regions.boundary(circuit, 0, 2, box=(-2, 2), pair_only=True)) >= len(expected)
+    score = asked(tropix, "boundary", model, "--classes", "1", "--box", "-2,2")["pieces"]
+    assert len(score) == len(regions.boundary(circuit, 1, box=(-2, 2)))
+    assert any(map(len, (report["pieces"], every, score)))
+    for piece in score:
+        assert circuit(piece["point"])[1] == pytest.approx(0, abs=1e-9)
+    out = tropix("boundary", model, "--classes", "1", "--box", "-2,2")[1]
+    assert f"pieces  {len(score)}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("regions", "--plot", "x.gif"), "use .png, .pdf, .svg, .html"),
+        (("regions", "-o", "x.txt"), "use .json, .csv, .npz"),
+        (("regions", "--at", "0,0", "--count-only"), "--at describes one region"),
+        (("regions", "--at", "0,0,0"), "rows of 2 numbers"),
+        (("regions", "--at", "9,9", "--box", "-1,1"), "outside the domain"),
+        (("regions", "--output", "3"), "outputs 0 to 2"),
+        (("regions", "--slice", "0,0;1,1;2,2"), "do not span 2"),
+        (("regions", "--slice", "0,0"), "three for a plane"),
+        (("regions", "--colour", "hue", "--plot", "x.png"), "use one of map"),
+        (("regions", "--box", "1,1"), "a region needs an interior"),
+        (("boundary", "--classes", "0,0"), "two different outputs"),
+        (("boundary", "--classes", "0,7"), "outputs 0 to 2"),
+        (("boundary", "--classes", "a,b"), "expected two outputs"),
+        (("boundary", "--classes", "0,1", "-o", "x.csv"), "use .json"),
+    ],
+)
+def test_refusals(tropix: Any, model: Path, arguments: tuple[str, ...], message: str) -> None:
+    command, *rest = arguments
+    code, _, err = tropix(command, model, *rest)
+    assert code == 2
+    assert message in err
+
+
+def test_what_cannot_be_drawn_or_cut(tropix: Any, tmp_path: Path) -> None:
+    path = saved(tmp_path, relu_net([3, 4, 2]))
+    for command in (("regions",), ("boundary", "--classes", "0,1")):
+        code, _, err = tropix(command[0], path, *command[1:], "--plot", tmp_path / "x.png")
+        assert code == 2
+        assert "--slice" in err
+    data = tmp_path / "d.csv"
+    data.write_text("0,0,0\n1,1,1\n")
+    code, _, err = tropix("regions", path, "--data", data, "--box", "0,1")
+    assert (code, "--data says what the domain is" in err) == (2, True)
+    assert not (tmp_path / "x.png").exists()
