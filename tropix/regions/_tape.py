@@ -148,6 +148,17 @@ class Tape:
         return np.array(found, dtype=np.int64)
 
     @cached_property
+    def rivals(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Segment, place and value of the entries of all segments that have more than one."""
+        flat = self.flat
+        widths = np.diff(flat.entry)
+        segment = np.repeat(np.arange(self.segment_count), widths)
+        place = np.arange(len(segment)) - flat.entry[segment]
+        several = widths[segment] > 1
+        segment, place = segment[several], place[several]
+        return segment, place, flat.source[flat.start[flat.owner[segment]] + place]
+
+    @cached_property
     def exact(self) -> ExactTape:
         """The tape over integers."""
         return ExactTape(self)
