@@ -12,7 +12,7 @@ from typing import TypeAlias
 import flint
 import numpy as np
 
-from tropix.arrays import BoolArray, IntArray, ObjectArray
+from tropix.arrays import BoolArray, FloatArray, IntArray, ObjectArray
 from tropix.exact import Rationals
 from tropix.kernels import propose_facets
 from tropix.polynomials import point_beyond
@@ -54,7 +54,11 @@ class ExactCell:
             return None
         cell = cls(tape, domain, pattern, near, planes)
         point = near if cell.holds_inside(near) else inner_point(cell.rows, tape.inputs)
-        return None if point is None else cls(tape, domain, pattern, cell._short(point), planes)
+        if point is None:
+            return None
+        found = cls(tape, domain, pattern, cell._short(point), planes)
+        found.__dict__["rows"] = cell.rows
+        return found
 
     @cached_property
     def rows(self) -> ObjectArray:
@@ -94,9 +98,7 @@ class ExactCell:
         Floating point proposes points and multipliers and proves some; rational arithmetic checks or decides the rest.
         """
         rows = self.rows
-        sizes = np.array([max(abs(value) for value in row).bit_length() for row in rows.tolist()])
-        floats = np.array([[v / (1 << int(n)) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
-        states, bases, points = propose_facets(floats.reshape(rows.shape), self.point.floats(), self.domain.ends)
+        states, bases, points = propose_facets(_scaled_floats(rows), self.point.floats(), self.domain.ends)
         witnesses: dict[int, Rationals] = {}
         unsure = []
         for i, state in enumerate(states.tolist()):
@@ -140,6 +142,17 @@ class ExactCell:
         steps = [s for s in (step, room) if s is not None]
         half = Fraction(1) if not steps else min(Fraction(1), min(steps) / 2)
         return pattern, crossing + direction * Rationals.of(np.array([half], dtype=object))
+
+
+def _scaled_floats(rows: ObjectArray) -> FloatArray:
+    """Rows of integers as floats of size one: each times a power of two, and rounded once."""
+    try:
+        floats = rows.astype(np.int64).astype(np.float64)
+        largest = np.abs(floats).max(axis=1, initial=1.0)
+        return np.asarray(np.ldexp(floats, -np.frexp(largest)[1][:, None]))
+    except OverflowError:
+        sizes = [max(abs(value) for value in row).bit_length() for row in rows.tolist()]
+        return np.array([[v / (1 << n) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
 
 
 def _hyperplanes(tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[ObjectArray]) -> Hyperplanes | None:
