@@ -97,6 +97,16 @@ def test_bad_files(tmp_path: Path) -> None:
         ("patterns", arrays["patterns"] + 7),
         ("facet_offsets", arrays["facet_offsets"][::-1]),
         ("frontier", arrays["frontier"][:-1]),
+        ("facet_entries", arrays["facet_entries"] + 1000),
+        ("facet_segments", arrays["facet_segments"] - 5),
+        ("neighbours", arrays["neighbours"].astype(str)),
+        ("points", arrays["points"].astype(str)),
+        ("keys", arrays["keys"] + 7),
+        ("counts", arrays["counts"][:-1]),
+        ("behind", arrays["behind"] + 1000),
+        ("entries", arrays["entries"] + 1000),
+        ("segments", arrays["segments"].astype(np.float64)),
+        ("void", np.array([1000])),
         ("version", np.array(2)),
     ):
         np.savez(path, **{**arrays, name: wrong})

@@ -51,8 +51,9 @@ def _projections(tape: Tape, patterns: Any) -> tuple[FloatArray, FloatArray]:
         part = slice(start, start + step)
         forms, errors = output_forms(flat, patterns[part])
         values = forms.reshape(-1, size)
-        middle = values @ weights
-        doubt = errors.reshape(-1, size) @ weights
-        doubt += (size + 3) * 2.0**-53 * (np.abs(values) @ weights) + 1e-300
-        low[part], high[part] = middle - 1.01 * doubt, middle + 1.01 * doubt
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is nan, and not apart from anything
+            middle = values @ weights
+            doubt = errors.reshape(-1, size) @ weights
+            doubt += (size + 3) * 2.0**-53 * (np.abs(values) @ weights) + 1e-300
+            low[part], high[part] = middle - 1.01 * doubt, middle + 1.01 * doubt
     return low, high

@@ -269,7 +269,10 @@ def _of_polynomials(components: list[list[TropicalPolynomial]]) -> Tape:
     rows = Rationals.concatenate([function.exact for function in functions])
     dimension = functions[0].dimension
     floats = rows.floats()
-    inexact = not bool(rows.float_mask().all())
+    mask = rows.float_mask()
+    inexact = not bool(mask.all())
+    if (~mask & (np.abs(floats) < np.finfo(np.float64).tiny)).any():
+        raise InvalidInput("a number lies below the range of float64: rescale the model")
     forms = AffineStep(
         (0,),
         (np.ascontiguousarray(floats[:, :-1]),),
