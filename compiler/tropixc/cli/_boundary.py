@@ -79,7 +79,7 @@ def boundary_command(
     if target is not None:
         files[target] = text
     if plot is not None:
-        title = f"{found.loaded.path.name}: {len(pieces)} boundary pieces"
+        title = f"{found.loaded.path.name}: {len(pieces)} boundary pieces{'' if regions.complete else ' on the cells found'}"
         files[plot] = region_picture(regions, plot.suffix.lower(), "class", title, found, pieces)
     write_all(files)
     if as_json:
