@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -52,6 +54,7 @@ def test_counts_by_each_definition(tropix: Any, model: Path) -> None:
     assert (report["complete"], report["exact"], report["stopped"]) == (True, True, None)
     assert {int(k): v for k, v in report["facets_by_depth"].items()} == found.facets_by_depth
     assert {int(k): v for k, v in report["cells_by_depth"].items()} == found.cells_by_depth
+    assert sum(report["facets_by_depth"].values()) == len(found.adjacency[0])
     assert report["ceiling"]["activation_cells"] == regions.serra_upper(2, [6, 5]) >= found.n_cells
     everywhere = asked(tropix, "regions", model, "--passes", "none")
     assert everywhere["activation_cells"] == regions.enumerate(relu_net([2, 6, 5, 3])).n_cells
@@ -76,13 +79,20 @@ def test_count_only_and_fast(tropix: Any, model: Path) -> None:
     assert "not proved" in tropix("regions", model, "--box", "-2,2", "--fast")[1]
 
 
-def test_partial_results_say_so(tropix: Any, model: Path) -> None:
+def test_partial_results_say_so(tropix: Any, model: Path, tmp_path: Path) -> None:
     report = asked(tropix, "regions", model, "--box", "-2,2", "--max", 5)
     assert not report["complete"]
     assert "limit of 5 cells" in report["stopped"]
     out = tropix("regions", model, "--box", "-2,2", "--max", 5)[1]
     assert "at least" in out
     assert "partial: the limit of 5 cells was reached" in out
+    picture = tmp_path / "cells.html"
+    assert tropix("regions", model, "--box", "-2,2", "--max", 5, "--plot", picture)[0] == 0
+    assert "more are missing" in picture.read_text()
+    assert tropix("regions", model, "--box", "-2,2", "--plot", picture)[0] == 0
+    assert "more are missing" not in picture.read_text()
+    assert tropix("boundary", model, "--classes", "0,1", "--box", "-2,2", "--max", 5, "--plot", picture)[0] == 0
+    assert "on the cells found" in picture.read_text()
 
 
 def test_cells_are_written(tropix: Any, model: Path, tmp_path: Path) -> None:
@@ -216,6 +226,12 @@ def test_slices(tropix: Any, tmp_path: Path) -> None:
     np.savetxt(file, corners[:2], delimiter=",")
     line = asked(tropix, "regions", path, "--slice", file, "--box", "0,1", "--passes", "none")
     assert line["activation_cells"] == regions.enumerate(regions.slice_through(circuit, corners[:2]), (0, 1)).n_cells
+    picture = tmp_path / "line.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert tropix("regions", path, "--slice", file, "--plot", picture)[0] == 0
+    labels = re.findall(r">([^<>]+)</text>", picture.read_text())
+    assert "u" in labels
+    assert "v" not in labels  # upwards is the output
     pieces = asked(tropix, "boundary", path, "--classes", "0,1", "--slice", text, "--box", "-2,2")["pieces"]
     for piece in pieces:
         u = np.array(piece["point"])

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from tropix.errors import FormatError, InvalidInput
 from tropix.exact import Rationals
 from tropix.regions._domain import Domain
 from tropix.regions._search import Facets, State
-from tropix.regions._tape import Function, Tape
+from tropix.regions._tape import AffineStep, Function, Tape
 
 if TYPE_CHECKING:
     from tropix.regions._regions import Regions
@@ -159,7 +160,7 @@ def _read(path: Path) -> dict[str, Any]:
                 raise FormatError(f"{path}: larger than {MAX_FILE >> 30} GiB")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(f"{path}: not a file of regions: {error}") from None
 
 
@@ -203,12 +204,16 @@ def _integers(arrays: dict[str, Any], name: str) -> IntArray:
 
 
 def _digest(tape: Tape) -> str:
-    """What tells one tape from another: all its numbers."""
+    """What tells one tape from another: all its numbers, as floats and where those are rounded as they are meant."""
     seen = hashlib.sha256()
     for part in tape.flat:
         array = np.asarray(part)
         seen.update(f"{array.dtype}{array.shape}".encode())
         seen.update(np.ascontiguousarray(array).tobytes())
+    for step in tape.steps:
+        if isinstance(step, AffineStep) and step.exact is not None:
+            for numbers in (*step.exact[0], step.exact[1]):
+                seen.update(" ".join(f"{n:x}" for n in [*numbers.numerators.ravel(), numbers.denominator]).encode())
     return seen.hexdigest()
 
 
@@ -239,7 +244,7 @@ def _state_arrays(state: State, inputs: int) -> dict[str, Any]:
         for segment, entry, neighbour in zip(anew.segments, anew.entries, anew.neighbours, strict=True)
     ]
     return {
-        "keys": np.frombuffer(b"".join(state.keys), dtype=np.uint8).reshape(len(state.keys), -1),
+        "keys": np.frombuffer(b"".join(state.keys), dtype=np.uint8).reshape(len(state.keys), len(state.keys[0])),
         "frontier": starts,
         "rays": rays,
         "parents": np.array(state.parents, dtype=np.int64),

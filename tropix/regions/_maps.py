@@ -20,6 +20,8 @@ def map_labels(tape: Tape, patterns: Any) -> IntArray:
     Cells whose output depends on the same winners share their map; maps that differ by more than their rounding errors
     are different; the rest is compared in rational arithmetic.
     """
+    if not len(patterns):
+        return np.zeros(0, dtype=np.int64)
     used = used_patterns(tuple(tape.flat), patterns)
     rows = np.ascontiguousarray(used).view(np.dtype((np.void, used.shape[1] * 2))).ravel() if used.shape[1] else None
     if rows is None:

@@ -96,7 +96,9 @@ def regions_command(
     if target is not None:
         files[target] = _file(regions, target.suffix.lower())
     if plot is not None:
-        title = f"{found.loaded.path.name}: {regions.n_cells} cells"
+        title = (
+            f"{found.loaded.path.name}: {regions.n_cells} cells{'' if regions.complete else ' found, more are missing'}"
+        )
         files[plot] = region_picture(regions, plot.suffix.lower(), colour, title, found, ())
     write_all(files)
     if as_json:
@@ -263,7 +265,8 @@ def _ceiling(bound: dict[str, Any]) -> str:
     """The theoretical bound of the number of cells, for people."""
     if bound["activation_cells"] is None:
         return f"none known: {bound['unknown']}"
-    text = f"{_large(bound['activation_cells'])} cells ({bound['source']}{', attained' if bound['attained'] else ''})"
+    attained = ", attained by some" if bound["attained"] else ""
+    text = f"{_large(bound['activation_cells'])} cells ({bound['source']}{attained})"
     possible = bound["affine_regions_possible"]
     return text if possible is None else f"{text}; {_large(possible)} affine regions are possible"
 
