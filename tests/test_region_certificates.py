@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from test_regions import KINDS, one_layer, random_circuit, relu_net
 
-from tropix import InvalidInput, Polyhedron, Unsupported, regions
+from tropix import Box, Circuit, InvalidInput, Polyhedron, Unsupported, regions
 from tropix.regions import Regions, certify_completeness
+from tropix.regions._domain import Domain
+from tropix.regions._exact_cells import ExactCell
+from tropix.regions._tape import Tape
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,3 +97,43 @@ def test_limits_and_bad_input() -> None:
     partial = regions.enumerate(relu_net([3, 6, 4, 1], 1), (-1, 1), max_cells=10)
     assert certify_completeness(partial, "volumes").holds is False
     assert certify_completeness(partial, "facets").holds is False
+
+
+@pytest.mark.parametrize("seed", range(0, 20, 2))
+def test_inequalities_do_not_depend_on_the_width_of_integers(seed: int) -> None:
+    """64-bit integers give the rows, ties and walls that Python's integers give, but for rows far from the box."""
+    rng = np.random.default_rng(seed)
+    circuit = random_circuit(KINDS[seed // 2 % len(KINDS)], 2, seed)
+    box = None if seed < 10 else Box(np.array([-1.0, -0.5]), np.array([0.75, 2.0]))
+    tape, domain = Tape.of(circuit), Domain.of(box, 2)
+    assert tape.exact.integers is not None
+    corners = np.array([[-1, -0.5], [-1, 2], [0.75, -0.5], [0.75, 2]])
+    for found in regions.enumerate(circuit, box, max_cells=20):
+        pattern = found.pattern.astype(np.int64)
+        cell = ExactCell.around(tape, domain, pattern, found.exact_point)
+        wide = ExactCell.around(wider(circuit), domain, pattern, found.exact_point)
+        assert cell is not None
+        assert wide is not None
+        ours, theirs = ({tuple(row): i for i, row in enumerate(c.rows.tolist())} for c in (cell, wide))
+        assert len(ours) == len(cell.rows)
+        for row, i in theirs.items():
+            if row in ours:
+                assert cell.origins.ties(ours[row]) == wide.origins.ties(i)
+                assert cell.origins.walls(ours[row]) == wide.origins.walls(i)
+            else:
+                assert box is not None
+                assert (corners @ np.array(row[:-1], dtype=float) + float(row[-1]) < 0).all()
+        assert set(ours) <= set(theirs)
+        wrong = pattern.copy()
+        segment = rng.integers(len(wrong))
+        wrong[segment] = (wrong[segment] + 1) % np.diff(tape.flat.entry)[segment]
+        assert (ExactCell.around(tape, domain, wrong, found.exact_point) is None) == (
+            ExactCell.around(wider(circuit), domain, wrong, found.exact_point) is None
+        )
+
+
+def wider(circuit: Circuit) -> Tape:
+    """The tape of a circuit that works with Python's integers alone."""
+    tape = Tape.of(circuit)
+    tape.exact.__dict__["integers"] = None
+    return tape

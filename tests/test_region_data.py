@@ -38,7 +38,7 @@ def exact_pattern(circuit: Circuit, point: np.ndarray) -> list[int]:
 
 def inequalities(tape: Tape, pattern: np.ndarray, point: np.ndarray) -> list[tuple[list[Fraction], Fraction, int, int]]:
     """The rows a, slacks s ≥ 0, segments and entries of the inequalities a·δ ≤ s of the cell around a point."""
-    maps = tape.exact.forms(pattern)
+    maps = np.split(tape.exact.table(pattern).astype(object), tape.offsets[1:-1])
     at = [Fraction(float(v)) for v in point]
     found = []
     for step in tape.steps:

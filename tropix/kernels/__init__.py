@@ -9,13 +9,17 @@ The fast ones are loops around tiles: `_simd` says what a tile is and how LLVM c
 """
 
 from tropix.kernels._alignment import aligned_empty as aligned_empty
+from tropix.kernels._cell_facets import FACET as FACET
+from tropix.kernels._cell_facets import IMPLIED as IMPLIED
+from tropix.kernels._cell_facets import PERHAPS_IMPLIED as PERHAPS_IMPLIED
 from tropix.kernels._cell_facets import Expansion as Expansion
 from tropix.kernels._cell_facets import expand_cells as expand_cells
 from tropix.kernels._cell_facets import propose_facets as propose_facets
 from tropix.kernels._cell_forms import facet_rows as facet_rows
-from tropix.kernels._cell_forms import integer_forms as integer_forms
 from tropix.kernels._cell_forms import output_forms as output_forms
 from tropix.kernels._cell_forms import used_patterns as used_patterns
+from tropix.kernels._cell_integers import integer_forms as integer_forms
+from tropix.kernels._cell_integers import integer_rows as integer_rows
 from tropix.kernels._cell_polygons import clip_polygons as clip_polygons
 from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy

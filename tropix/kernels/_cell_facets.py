@@ -22,6 +22,7 @@ NEAR, FAR = 16.0, 1e7
 """Half-widths of the boxes, in units of the cell, that keep programs over unbounded cells finite: near ones first."""
 
 SETTLED, UNSETTLED, EMPTY = 0, 1, 2
+FACET, PERHAPS_IMPLIED, IMPLIED = 1, 2, 3
 """A cell's status: all decided; rounding or ties left something open; the pattern has no cell around the point."""
 
 
@@ -642,11 +643,11 @@ def _nearer(polar, count, d, row, y, foot):  # type: ignore[no-untyped-def]
 
 
 def propose_facets(rows: FloatArray, point: FloatArray, reach: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """What floating point thinks of each of k rows a·x + b ≤ 0 (k, d+1) around a point strictly inside.
+    """What floating point says of each of k rows a·x + b ≤ 0 (k, d+1) around a point strictly inside.
 
-    Rows are nearest floats of exact ones, ``reach`` (2, d) the ends of the domain. Returns 1 for facets, 2 for implied
-    rows, 3 for rows that are proved to be implied, 0 where it has no opinion (k,); for implied rows those d that carry
-    the multipliers, −1 for none (k, d); for facets a point beyond that row alone (k, d).
+    Rows are nearest floats of exact ones, ``reach`` (2, d) the ends of the domain. Returns FACET, PERHAPS_IMPLIED,
+    IMPLIED or 0, which is no opinion (k,); for implied rows those d that carry the multipliers, −1 for none (k, d); for
+    facets a point beyond that row alone (k, d). FACET and IMPLIED are proved, error bounds included.
     """
     count, d = len(rows), rows.shape[1] - 1
     states, bases = np.zeros(count, dtype=np.int64), np.full((count, d), -1, dtype=np.int64)
@@ -688,7 +689,7 @@ def _propose(rows, point, reach, states, bases, witnesses):  # type: ignore[no-u
         hit, _ = _shoot(rows, errors, polar, scale, count, d, point, y, trial)
         for _ in range(count + 2):
             if hit >= 0 and states[hit] == 0:
-                states[hit], known[limits] = 1, hit
+                states[hit], known[limits] = FACET, hit
                 limits += 1
                 for c in range(d):
                     witnesses[hit, c] = trial[c]
@@ -696,7 +697,7 @@ def _propose(rows, point, reach, states, bases, witnesses):  # type: ignore[no-u
                 break
             reached = _program(polar, known, limits, i, d, ends, inverse, bases[i], level, y, column, step)
             if reached <= 1.0 + 1e-7:
-                states[i] = 2
+                states[i] = PERHAPS_IMPLIED
                 if (
                     reached < 1.0
                     and slacks.min() > 0.0
@@ -704,7 +705,7 @@ def _propose(rows, point, reach, states, bases, witnesses):  # type: ignore[no-u
                         rows, errors, slacks, doubt, scale, point, reach, i, bases[i], level, d, bounded, matrix, other
                     )
                 ):
-                    states[i] = 3
+                    states[i] = IMPLIED
                 for k in range(d):
                     if bases[i, k] < 0 or bases[i, k] == i or not level[k] > 1e-12:
                         bases[i, k] = -1

@@ -18,7 +18,7 @@ from tropix.exact import Rationals
 from tropix.regions._cell import Cell
 from tropix.regions._domain import inner_point
 from tropix.regions._enumerate import enumerate as enumerate_regions
-from tropix.regions._exact_cells import ExactCell, Hyperplane
+from tropix.regions._exact_cells import facet_witnesses
 from tropix.regions._regions import Regions
 from tropix.regions._search import WALL
 from tropix.regions._tape import Function, MaxStep
@@ -198,8 +198,9 @@ class _Question:
         """The exact rows of a cell; no others of its inequalities are formed."""
         regions, tape = self.regions, self.regions.tape
         pattern = regions.patterns[number].astype(np.int64)
-        maps = tape.exact.forms(pattern)
-        forms = maps[tape.output].astype(object)  # tables may hold 64-bit integers
+        table = tape.exact.table(pattern).astype(object)  # it may hold 64-bit integers
+        output = int(tape.offsets[tape.output])
+        forms = table[output : output + tape.sizes[tape.output]]
         tie = -forms[self.a] if self.b is None else forms[self.b] - forms[self.a]
         part = slice(int(regions.facet_offsets[number]), int(regions.facet_offsets[number + 1]))
         facets = []
@@ -209,9 +210,8 @@ class _Question:
                 row = regions.domain.walls.numerators[entry]
             else:
                 step = self.steps[segment]
-                table = maps[step.source]
-                start = int(step.segments[segment - step.first])
-                row = table[start + entry].astype(object) - table[start + int(pattern[segment])].astype(object)
+                start = int(tape.offsets[step.source] + step.segments[segment - step.first])
+                row = table[start + entry] - table[start + int(pattern[segment])]
             facets.append(_primitive(row))
         larger = [_primitive(forms[k] - forms[self.a]) for k in self.others]
         return _Facts(number, facets, _primitive(tie), larger)
@@ -275,10 +275,9 @@ def _crosses(cell: Cell, facts: _Facts) -> bool:
     if value == 0:
         return True
     row = tie if value < 0 else _opposite(tie)
-    planes = tuple(Hyperplane(other, (), ()) for other in [*facts.facets, row])
     # with the point inside {row < 0}, there is one beyond it in the cell exactly if the row carries a facet of both
-    half = ExactCell(cell.tape, cell.domain, cell.pattern, point, planes)
-    return len(facts.facets) in half.facets
+    rows = np.array([*facts.facets, row], dtype=object)
+    return len(facts.facets) in facet_witnesses(rows, point, cell.domain)
 
 
 def _inner_point_on(

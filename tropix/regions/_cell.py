@@ -126,13 +126,13 @@ class Cell:
         known = dict(zip(self._ties, self._behind, strict=True))
         found = []
         for place, i in enumerate(self.exact.facets):
-            plane = self.exact.hyperplanes[i]
-            names = [(-1, wall) for wall in plane.walls] + list(plane.ties)
+            walls, ties = self.exact.origins.walls(i), self.exact.origins.ties(i)
+            names = [(-1, wall) for wall in walls] + ties
             behind = next((known[name] for name in names if name in known), None)
             neurons = tuple(
-                Neuron(*self.tape.units[segment], (int(self.pattern[segment]), entry)) for segment, entry in plane.ties
+                Neuron(*self.tape.units[segment], (int(self.pattern[segment]), entry)) for segment, entry in ties
             )
-            wall = plane.walls[0] if plane.walls else None
+            wall = walls[0] if walls else None
             neighbour = -1 if wall is not None else (None if behind is None or behind < 0 else behind)
             found.append(CellFacet(normals[place], float(offsets[place]), neurons, wall, neighbour))
         return tuple(found)

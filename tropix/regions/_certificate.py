@@ -101,7 +101,8 @@ def certify_completeness(
 def _cell(regions: Regions, number: int) -> ExactCell | None:
     point = regions.exact_points.get(number)
     near = Rationals.of(regions.points[number]) if point is None else point
-    return ExactCell.around(regions.tape, regions.domain, regions.patterns[number].astype(np.int64), near)
+    pattern = regions.patterns[number].astype(np.int64)
+    return ExactCell.around(regions.tape, regions.domain, pattern, near, shorten=False)
 
 
 def _negated(rows: ObjectArray) -> Rationals:
@@ -119,8 +120,7 @@ def _unmatched(regions: Regions, number: int, cell: ExactCell) -> str | None:
     if len(cell.facets) != b - a:
         return f"cell {number} has {len(cell.facets)} facets, of which {b - a} are known"
     for i in cell.facets:
-        plane = cell.hyperplanes[i]
-        names = [(-1, wall) for wall in plane.walls] or list(plane.ties)
+        names = [(-1, wall) for wall in cell.origins.walls(i)] or cell.origins.ties(i)
         found = [behind[name] for name in names if name in behind]
         if len(found) != 1:
             return f"a facet of cell {number} is missing"

@@ -4,69 +4,72 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import flint
 import numpy as np
 
 from tropix.arrays import BoolArray, FloatArray, IntArray, ObjectArray
 from tropix.exact import Rationals
-from tropix.kernels import propose_facets
+from tropix.kernels import FACET, IMPLIED, PERHAPS_IMPLIED, integer_rows, propose_facets
 from tropix.polynomials import point_beyond
 from tropix.regions._domain import Domain, inner_point
 from tropix.regions._tape import MaxStep, Tape
 
 
 @dataclass(frozen=True, eq=False)
-class Hyperplane:
-    """One inequality a·x + b ≤ 0 of a cell with all (segment, entry) ties, and walls of the domain, that share it."""
+class Origins:
+    """Which walls of the domain and which (segment, entry) ties say the same as each row of a cell."""
 
-    row: tuple[int, ...]
-    ties: tuple[tuple[int, int], ...]
-    walls: tuple[int, ...]
+    wall_rows: IntArray
+    segments: IntArray
+    entries: IntArray
+    tie_rows: IntArray
 
+    def walls(self, row: int) -> list[int]:
+        """The walls of a row."""
+        found: list[int] = np.flatnonzero(self.wall_rows == row).tolist()
+        return found
 
-Hyperplanes: TypeAlias = tuple[Hyperplane, ...]
+    def ties(self, row: int) -> list[tuple[int, int]]:
+        """The ties of a row."""
+        of_row = np.flatnonzero(self.tie_rows == row)
+        return list(zip(self.segments[of_row].tolist(), self.entries[of_row].tolist(), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
 class ExactCell:
-    """An activation cell {x : a·x + b ≤ 0 for all hyperplanes}, with a point strictly inside.
+    """An activation cell {x : a·x + b ≤ 0 for all rows (a, b)}, with a point strictly inside.
 
-    Hyperplanes are distinct; their rows are primitive integer vectors.
+    Rows (k, d+1) are distinct primitive integer vectors; those that are certainly implied by a box are left out.
     """
 
     tape: Tape
     domain: Domain
     pattern: IntArray
     point: Rationals
-    hyperplanes: Hyperplanes
+    rows: ObjectArray
+    origins: Origins
 
     @classmethod
-    def around(cls, tape: Tape, domain: Domain, pattern: IntArray, near: Rationals) -> ExactCell | None:
-        """The cell of a pattern, if it has an interior; ``near`` (d,) is the point inside if it is inside."""
-        maps = tape.exact.forms(pattern)
-        planes = _hyperplanes(tape, domain, pattern, maps)
-        if planes is None:
+    def around(
+        cls, tape: Tape, domain: Domain, pattern: IntArray, near: Rationals, *, shorten: bool = True
+    ) -> ExactCell | None:
+        """The cell of a pattern, if it has an interior; ``near`` (d,) is the point inside if it is inside.
+
+        Unless ``shorten`` is false the point may be moved to one of few digits.
+        """
+        found = _inequalities(tape, domain, pattern)
+        if found is None:
             return None
-        cell = cls(tape, domain, pattern, near, planes)
+        cell = cls(tape, domain, pattern, near, *found)
         point = near if cell.holds_inside(near) else inner_point(cell.rows, tape.inputs)
         if point is None:
             return None
-        found = cls(tape, domain, pattern, cell._short(point), planes)
-        found.__dict__["rows"] = cell.rows
-        return found
-
-    @cached_property
-    def rows(self) -> ObjectArray:
-        """The rows (k, d+1) of all hyperplanes, integers."""
-        rows = np.empty((len(self.hyperplanes), self.tape.inputs + 1), dtype=object)
-        for i, plane in enumerate(self.hyperplanes):
-            rows[i] = plane.row
-        return rows
+        return replace(cell, point=cell._short(point) if shorten else point)
 
     def values(self, point: Rationals) -> ObjectArray:
         """The rows at a point, times its denominator."""
@@ -92,48 +95,16 @@ class ExactCell:
         return point
 
     @cached_property
-    def facets(self) -> dict[int, Rationals]:
-        """For each hyperplane that carries a facet, a point beyond it and inside all others.
-
-        Floating point proposes points and multipliers and proves some; rational arithmetic checks or decides the rest.
-        """
-        rows = self.rows
-        states, bases, points = propose_facets(_scaled_floats(rows), self.point.floats(), self.domain.ends)
-        witnesses: dict[int, Rationals] = {}
-        unsure = []
-        for i, state in enumerate(states.tolist()):
-            if state == 1:
-                point = Rationals.of(points[i])
-                values = self.values(point)
-                if values[i] > 0 and (np.delete(values, i) < 0).all():
-                    witnesses[i] = point
-                    continue
-            if state != 3 and (state != 2 or not self._implied(i, [int(j) for j in bases[i] if j >= 0])):
-                unsure.append(i)
-        decided = point_beyond(rows, unsure) if unsure else []
-        witnesses |= {i: point for i, point in zip(unsure, decided, strict=True) if point is not None}
-        return dict(sorted(witnesses.items()))
-
-    def _implied(self, i: int, basis: Sequence[int]) -> bool:
-        """Whether multipliers λ ≥ 0 on a basis show that row i follows: a_i = Σ λ_j a_j, b_i ≤ Σ λ_j b_j."""
-        if not basis:
-            return False
-        d, size = self.tape.inputs, len(basis)
-        table = flint.fmpz_mat([[int(self.rows[j, c]) for j in basis] + [int(self.rows[i, c])] for c in range(d)])
-        reduced, scale, rank = table.rref()
-        if rank != size or any(reduced[k, k] == 0 for k in range(size)):
-            return False  # dependent rows, or none such multipliers
-        multipliers = [flint.fmpq(int(reduced[k, size]), int(scale)) for k in range(size)]
-        level = sum((m * int(self.rows[j, d]) for m, j in zip(multipliers, basis, strict=True)), flint.fmpq(0))
-        return all(m >= 0 for m in multipliers) and level >= int(self.rows[i, d])
+    def facets(self) -> dict[int, Rationals | FloatArray]:
+        """For each row that carries a facet, a point beyond it and inside all others."""
+        return facet_witnesses(self.rows, self.point, self.domain)
 
     def behind(self, facet: int) -> tuple[IntArray, Rationals] | None:
         """Pattern and an inner point of the cell behind a facet; None where that is a wall of the domain."""
-        plane = self.hyperplanes[facet]
-        if plane.walls:
+        if self.origins.walls(facet):
             return None
-        beyond = self.facets[facet]
-        here, there = (Fraction(int(self.values(p)[facet]), p.denominator) for p in (self.point, beyond))
+        beyond, row = Rationals.of(self.facets[facet]), self.rows[facet]
+        here, there = (Fraction(int(row[:-1] @ p.numerators), p.denominator) + row[-1] for p in (self.point, beyond))
         direction = beyond - self.point
         share = -here / (there - here)
         crossing = self.point + direction * Rationals.of(np.array([share], dtype=object))
@@ -142,6 +113,36 @@ class ExactCell:
         steps = [s for s in (step, room) if s is not None]
         half = Fraction(1) if not steps else min(Fraction(1), min(steps) / 2)
         return pattern, crossing + direction * Rationals.of(np.array([half], dtype=object))
+
+
+def facet_witnesses(rows: ObjectArray, point: Rationals, domain: Domain) -> dict[int, Rationals | FloatArray]:
+    """For each of the distinct rows that carries a facet of {a·x + b ≤ 0}, a point beyond it and inside all others.
+
+    ``point`` lies strictly inside. Floating point with error bounds proves what it can, multipliers that it proposes
+    are checked in rational arithmetic, and that decides the rest.
+    """
+    states, bases, points = propose_facets(_scaled_floats(rows), point.floats(), domain.ends)
+    witnesses: dict[int, Rationals | FloatArray] = {i: points[i] for i in np.flatnonzero(states == FACET).tolist()}
+    proposed = np.flatnonzero(states == PERHAPS_IMPLIED).tolist()
+    implied = {i for i in proposed if _implied(rows, i, [int(j) for j in bases[i] if j >= 0])}
+    unsure = [i for i, state in enumerate(states.tolist()) if state not in (FACET, IMPLIED) and i not in implied]
+    decided = point_beyond(rows, unsure) if unsure else []
+    witnesses |= {i: point for i, point in zip(unsure, decided, strict=True) if point is not None}
+    return dict(sorted(witnesses.items()))
+
+
+def _implied(rows: ObjectArray, i: int, basis: Sequence[int]) -> bool:
+    """Whether multipliers λ ≥ 0 on a basis show that row i follows: a_i = Σ λ_j a_j, b_i ≤ Σ λ_j b_j."""
+    if not basis:
+        return False
+    d, size = rows.shape[1] - 1, len(basis)
+    table = flint.fmpz_mat([[int(rows[j, c]) for j in basis] + [int(rows[i, c])] for c in range(d)])
+    reduced, scale, rank = table.rref()
+    if rank != size or any(reduced[k, k] == 0 for k in range(size)):
+        return False  # dependent rows, or none such multipliers
+    multipliers = [flint.fmpq(int(reduced[k, size]), int(scale)) for k in range(size)]
+    level = sum((m * int(rows[j, d]) for m, j in zip(multipliers, basis, strict=True)), flint.fmpq(0))
+    return all(m >= 0 for m in multipliers) and level >= int(rows[i, d])
 
 
 def _scaled_floats(rows: ObjectArray) -> FloatArray:
@@ -155,55 +156,58 @@ def _scaled_floats(rows: ObjectArray) -> FloatArray:
         return np.array([[v / (1 << n) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
 
 
-def _hyperplanes(tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[ObjectArray]) -> Hyperplanes | None:
+def _inequalities(tape: Tape, domain: Domain, pattern: IntArray) -> tuple[ObjectArray, Origins] | None:
     """The distinct inequalities of a pattern; None if one of them says 0 < 0: that pattern has no cell."""
-    walls: dict[tuple[int, ...], list[int]] = {}
-    for w, key in enumerate(map(tuple, _primitive_rows(domain.walls.numerators).tolist())):
-        if any(key[:-1]):
-            walls.setdefault(key, []).append(w)
-        elif key[-1] > 0:
-            return None
+    walls = domain.walls.numerators
+    level = _level(walls)
+    if (level & (walls[:, -1] > 0)).any():
+        return None
+    sloped = np.flatnonzero(~level)
+    found = _short_rows(tape, domain, pattern, walls[sloped]) or _long_rows(tape, pattern, walls[sloped])
+    if isinstance(found, str):
+        return None
+    rows, segments, entries, place = found
+    wall_rows = np.full(len(walls), -1)
+    wall_rows[sloped] = place[: len(sloped)]
+    return rows, Origins(wall_rows, segments, entries, place[len(sloped) :])
+
+
+Found: TypeAlias = tuple[ObjectArray, IntArray, IntArray, IntArray] | Literal["no cell"]
+"""The different rows, segments and entries of ties, the row of each wall and tie."""
+
+
+def _short_rows(tape: Tape, domain: Domain, pattern: IntArray, walls: ObjectArray) -> Found | None:
+    """The inequalities by way of 64-bit integers, None if that is not possible."""
+    if tape.exact.integers is None or any(abs(value) >= 1 << 62 for value in walls.ravel().tolist()):
+        return None
+    narrow = walls.astype(np.int64)
+    found = integer_rows(tuple(tape.flat), *tape.exact.integers, pattern, narrow, domain.ends)
+    return "no cell" if found is None else (found[0].astype(object), *found[1:])
+
+
+def _long_rows(tape: Tape, pattern: IntArray, walls: ObjectArray) -> Found:
+    """The inequalities in integers of any size."""
     flat = tape.flat
     segment, entry, value = tape.rivals
-    table = np.concatenate(maps)
+    table = tape.exact.table(pattern)
     rows = table[value] - table[flat.source[flat.start[flat.owner] + pattern][segment]]
-    level = ~(rows[:, :-1] != 0).any(axis=1)
+    level = _level(rows)
     above = (rows[:, -1] > 0) | ((rows[:, -1] == 0) & (entry < pattern[segment]))
     if (level & above).any():
-        return None
-    kept = np.flatnonzero(~level & ~_far_away(rows, domain))
-    keys, group = _distinct(_primitive_rows(rows[kept]))
-    ties: list[list[tuple[int, int]]] = [[] for _ in keys]
-    for place, s, e in zip(group, segment[kept].tolist(), entry[kept].tolist(), strict=True):
-        ties[place].append((s, e))
-    named = dict(zip(keys, ties, strict=True))
-    return tuple(Hyperplane(row, tuple(named.get(row, ())), tuple(walls.get(row, ()))) for row in {**walls, **named})
-
-
-def _distinct(rows: ObjectArray) -> tuple[list[tuple[int, ...]], list[int]]:
-    """The different rows in the order of their first occurrence, and for each row which of them it is."""
-    if rows.dtype == np.int64 and len(rows):
-        blank = np.ascontiguousarray(rows).view(np.dtype((np.void, 8 * rows.shape[1]))).ravel()
-        _, first, group = np.unique(blank, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        return list(map(tuple, rows[first[order]].tolist())), place[group.ravel()].tolist()
+        return "no cell"
+    kept = np.flatnonzero(~level)
+    every = _primitive_rows(np.concatenate([walls, rows[kept]]).astype(object))
     seen: dict[tuple[int, ...], int] = {}
-    places = [seen.setdefault(tuple(row), len(seen)) for row in rows.tolist()]
-    return list(seen), places
+    place = [seen.setdefault(tuple(row), len(seen)) for row in every.tolist()]
+    different = np.empty((len(seen), every.shape[1]), dtype=object)
+    for number, row in enumerate(seen):
+        different[number] = row
+    return different, segment[kept], entry[kept], np.array(place, dtype=np.int64)
 
 
-def _far_away(rows: ObjectArray, domain: Domain) -> BoolArray:
-    """Rows a·x + b of 64-bit integers that are certainly negative on the whole box: no facet, and no need to look."""
-    if rows.dtype != np.int64 or domain.box is None or not domain.box.bounded:
-        return np.zeros(len(rows), dtype=np.bool_)
-    floats = rows.astype(np.float64)
-    slopes, constants = floats[:, :-1], floats[:, -1]
-    lower, upper = domain.ends
-    high = np.maximum(slopes * lower, slopes * upper).sum(axis=1) + constants
-    size = np.abs(slopes) @ np.maximum(np.abs(lower), np.abs(upper)) + np.abs(constants)
-    return np.asarray(high < -(len(lower) + 5) * 2.0**-52 * size)
+def _level(rows: ObjectArray) -> BoolArray:
+    """Rows without a slope."""
+    return np.asarray(~(rows[:, :-1] != 0).any(axis=1), dtype=np.bool_)
 
 
 def _primitive_rows(rows: ObjectArray) -> ObjectArray:

@@ -104,18 +104,17 @@ class ExactTape:
             return [form.tobytes() for form in forms]
         return [repr(self.output(row.astype(np.int64)).numerators.tolist()).encode() for row in patterns]
 
-    def forms(self, pattern: IntArray) -> list[ObjectArray]:
-        """The affine forms (n, d+1) of all blocks under a pattern: Python integers, or 64-bit ones."""
+    def table(self, pattern: IntArray) -> ObjectArray:
+        """The affine forms (n, d+1) of all values under a pattern, block by block: Python integers, or 64-bit ones."""
         d = self.tape.inputs
         if self.integers is not None:
             every = np.arange(len(self.tape.flat.bias))
-            table = integer_forms(tuple(self.tape.flat), *self.integers, pattern[None], every)[0]
-            return np.split(table, self.tape.offsets[1:-1])
+            return np.asarray(integer_forms(tuple(self.tape.flat), *self.integers, pattern[None], every)[0])
 
         def choose(step: Any, table: ObjectArray) -> IntArray:
             return np.asarray(step.segments[:-1] + pattern[step.first : step.first + step.size])
 
-        return self.run(np.eye(d, d + 1, dtype=np.int64).astype(object), choose)
+        return np.concatenate(self.run(np.eye(d, d + 1, dtype=np.int64).astype(object), choose))
 
     def output(self, pattern: IntArray) -> Rationals:
         """The affine forms (m, d+1) of the output alone: values that it does not depend on are left out."""

@@ -206,9 +206,8 @@ class Search:
     def _enter(self, number: int, cell: ExactCell, facets: Facets) -> None:
         facets.counts.append(len(cell.facets))
         for i in cell.facets:
-            plane = cell.hyperplanes[i]
-            behind = cell.behind(i)
-            segment, entry = (-1, plane.walls[0]) if behind is None else plane.ties[0]
+            behind, origins = cell.behind(i), cell.origins
+            segment, entry = (-1, origins.walls(i)[0]) if behind is None else origins.ties(i)[0]
             facets.segments.append(segment)
             facets.entries.append(entry)
             facets.neighbours.append(WALL if behind is None else self._meet_exact(*behind, number))

@@ -16,7 +16,7 @@ def exact_volume(inequalities: Rationals) -> Fraction:
     number of terms grows like (number of facets)^d.
     """
     rows = [tuple(int(v) for v in row) for row in inequalities.numerators.tolist()]
-    return _volume(_distinct(rows), inequalities.shape[1] - 1)
+    return _volume(rows, inequalities.shape[1] - 1)
 
 
 def _distinct(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
@@ -39,14 +39,26 @@ def _distinct(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
     return found
 
 
-def _volume(rows: list[tuple[int, ...]] | None, dimension: int) -> Fraction:
-    if rows is None:
-        return Fraction(0)
+def _length(rows: list[tuple[int, ...]]) -> Fraction:
+    """The length of {x : a·x ≤ b}."""
+    high = low = (0, 0)  # the tightest b / |a| so far, and on the other side; 0 / 0 if there is none
+    for a, b in rows:
+        if a > 0 and (high[1] == 0 or b * high[1] < high[0] * a):
+            high = (b, a)
+        elif a < 0 and (low[1] == 0 or b * low[1] < low[0] * -a):
+            low = (b, -a)
+        elif a == 0 and b < 0:
+            return Fraction(0)
+    return max(Fraction(0), Fraction(high[0] * low[1] + low[0] * high[1], high[1] * low[1]))
+
+
+def _volume(rows: list[tuple[int, ...]], dimension: int) -> Fraction:
     if dimension == 1:
-        upper = min(Fraction(b, a) for a, b in rows if a > 0)
-        lower = max(Fraction(b, a) for a, b in rows if a < 0)
-        return max(Fraction(0), upper - lower)
-    total = Fraction(0)
+        return _length(rows)
+    distinct = _distinct(rows)
+    if distinct is None:
+        return Fraction(0)
+    rows, total = distinct, Fraction(0)
     for i, row in enumerate(rows):
         if row[-1] == 0:
             continue
@@ -60,5 +72,5 @@ def _volume(rows: list[tuple[int, ...]] | None, dimension: int) -> Fraction:
                 reduced = [sign * (v * pivot - other[j] * w) for v, w in zip(other, row, strict=True)]
                 del reduced[j]
                 left.append(tuple(reduced))
-        total += Fraction(row[-1], abs(pivot)) * _volume(_distinct(left), dimension - 1)
+        total += Fraction(row[-1], abs(pivot)) * _volume(left, dimension - 1)
     return total / dimension
