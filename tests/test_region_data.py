@@ -58,7 +58,7 @@ def inequalities(tape: Tape, pattern: np.ndarray, point: np.ndarray) -> list[tup
 def check_bounds(circuit: Circuit, points: np.ndarray, *, tight: bool = True) -> None:
     """Patterns, and bounds of distances in rational numbers."""
     tape = Tape.of(circuit)
-    rows = [inequalities(tape, np.array(exact_pattern(circuit, x)), x) for x in points]
+    rows = [inequalities(tape, np.array(exact_pattern(circuit, x), dtype=np.int64), x) for x in points]
     for p in ORDERS:
         found = boundary_distances(circuit, points, p)
         for i, x in enumerate(points):
