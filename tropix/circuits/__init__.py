@@ -8,6 +8,11 @@ from tropix.circuits._circuit import Circuit as Circuit
 from tropix.circuits._circuit import CircuitBuilder as CircuitBuilder
 from tropix.circuits._intervals import Interval as Interval
 from tropix.circuits._intervals import affine_interval as affine_interval
+from tropix.circuits._layers import AffineForms as AffineForms
+from tropix.circuits._layers import Layer as Layer
+from tropix.circuits._layers import exact_matrix as exact_matrix
+from tropix.circuits._layers import layers as layers
+from tropix.circuits._layers import single_layer as single_layer
 from tropix.circuits._nodes import Affine as Affine
 from tropix.circuits._nodes import Gibbs as Gibbs
 from tropix.circuits._nodes import Input as Input

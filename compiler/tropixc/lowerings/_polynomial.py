@@ -10,13 +10,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from tropix.boxes import Box, BoxLike
-from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product
+from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Pointwise, Product, exact_matrix
 from tropix.deadline import Deadline
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import Pruning, TropicalPolynomial, prune_product
 from tropixc.lowerings._activations import Pattern, activation_patterns
-from tropixc.lowerings._affine_rows import AffineRows, exact_matrix
+from tropixc.lowerings._affine_rows import AffineRows
 from tropixc.lowerings._dependencies import dependencies_first
 
 Progress = Callable[[int], None]

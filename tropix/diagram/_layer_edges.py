@@ -1,0 +1,286 @@
+"""The edges of the diagram for one log-sum-exp of affine functions: two sides each, computed apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tropix.arrays import FloatArray
+from tropix.boxes import Box
+from tropix.diagram._errors import UNIT, rounding_of_values
+from tropix.diagram._jets import hopf_cole_derivatives
+from tropix.diagram._rows import Edge, Row, Verdict
+from tropix.diagram._supremum import gap_supremum
+from tropix.errors import TropixError
+from tropix.polynomials import LogSumExp
+
+if TYPE_CHECKING:
+    from tropix.pde import HopfCole, HopfLax
+
+SUPREMUM_DIMENSION = 4
+"""The supremum of the gap is searched by branch and bound in at most so many dimensions."""
+SUPREMUM_SECONDS = 2.0
+DERIVATIVE_POINTS = 16
+"""Points at which derivatives are taken by Taylor arithmetic."""
+SOLVER = 1e-7
+"""Accuracy asked of a conic solver, relative to the sizes in its problem."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSubject:
+    """A function f, read from the weights, beside the ``values`` (n,) that the network itself has at ``points`` (n, d).
+
+    ``limits`` (n,) are those of its tropical limit; ``errors`` (n,) bound the rounding of both. ``t`` is the time at
+    which the weights are read as sites, ``solves`` the number of conic programs.
+    """
+
+    name: str
+    f: LogSumExp
+    heat: float
+    points: FloatArray
+    values: FloatArray
+    limits: FloatArray
+    errors: FloatArray
+    t: float
+    box: Box | None
+    solves: int
+
+    def row(
+        self,
+        edge: Edge,
+        difference: FloatArray,
+        least: float,
+        most: float,
+        tolerance: FloatArray | float,
+        left: str,
+        right: str,
+        points: FloatArray | None = None,
+    ) -> Row:
+        """The row for differences (n,) that must lie in [least, most], give or take tolerances (n,)."""
+        return compared(edge, self.name, self.heat, difference, least, most, tolerance, left, right,
+                        self.points if points is None else points)  # fmt: skip
+
+    @property
+    def spread(self) -> float:
+        """ε log N, for the pieces that are present."""
+        count = int(np.isfinite(self.f.bias).sum())
+        return self.f.eps * math.log(count) * (1 + 4 * UNIT) if count > 1 else 0.0
+
+    @property
+    def quadratic(self) -> FloatArray:
+        """|x|²/(4t) at the points."""
+        return np.asarray((self.points**2).sum(axis=1) / (4 * self.t))
+
+
+def compared(
+    edge: Edge,
+    subject: str,
+    heat: float,
+    difference: FloatArray,
+    least: float,
+    most: float,
+    tolerance: FloatArray | float,
+    left: str,
+    right: str,
+    points: FloatArray,
+) -> Row:
+    """The row for differences (n,) that must lie in [least, most], give or take tolerances (n,); NaN violates."""
+    allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), difference.shape)
+    excess = np.maximum(least - difference, difference - most) - allowed
+    excess = np.where(np.isnan(excess), np.inf, excess)
+    worst = int(excess.argmax())
+    verdict = Verdict.VIOLATED if excess[worst] > 0 else Verdict.HOLDS
+    return Row(
+        edge, subject, heat, verdict, "", float(difference.min()), float(difference.max()), least, most,
+        float(allowed[worst]), left, right, len(difference), points[worst].copy(),
+    )  # fmt: skip
+
+
+def not_applicable(edge: Edge, subject: str, heat: float, reason: str) -> Row:
+    """A row that says why an edge says nothing about a subject."""
+    return Row(edge, subject, heat, Verdict.NOT_APPLICABLE, reason)
+
+
+def layer_rows(subject: LayerSubject, edges: frozenset[Edge]) -> list[Row]:
+    """The rows of all edges asked for, in their order."""
+    checks: dict[Edge, Callable[[LayerSubject], Row]] = {
+        Edge.LIMIT: _limit,
+        Edge.HOPF_COLE: _hopf_cole,
+        Edge.EQUATION: _equation,
+        Edge.VISCOSITY: _viscosity,
+        Edge.HOPF_LAX: _hopf_lax,
+        Edge.FENCHEL: _fenchel,
+        Edge.CONJUGATE_LIMIT: _conjugate_limit,
+        Edge.TROPICAL_FENCHEL: _tropical_fenchel,
+        Edge.SQUARE: _square,
+    }
+    needs_heat = {Edge.LIMIT, Edge.HOPF_COLE, Edge.EQUATION, Edge.VISCOSITY, Edge.FENCHEL, Edge.CONJUGATE_LIMIT,
+                  Edge.SQUARE}  # fmt: skip
+    rows = []
+    for edge, check in checks.items():
+        if edge not in edges:
+            continue
+        if edge in needs_heat and subject.f.eps == 0.0:
+            reason = "its temperature is 0: the network is its own tropical limit"
+            rows.append(not_applicable(edge, subject.name, subject.heat, reason))
+            continue
+        try:
+            rows.append(check(subject))
+        except TropixError as error:
+            rows.append(not_applicable(edge, subject.name, subject.heat, str(error)))
+    return rows
+
+
+def _viscous(subject: LayerSubject) -> HopfCole:
+    from tropix.pde import HopfCole
+
+    return HopfCole.from_lse(subject.f, subject.t)
+
+
+def _inviscid(subject: LayerSubject) -> HopfLax:
+    from tropix.pde import HopfLax
+
+    return HopfLax.from_tropical(subject.f.limit(), subject.t)
+
+
+def _normalisation(subject: LayerSubject) -> float:
+    """(dε/2) log(4πεt), as it stands in the theory."""
+    return 0.5 * subject.f.dimension * subject.f.eps * math.log(4 * math.pi * subject.f.eps * subject.t)
+
+
+def _roundings(subject: LayerSubject) -> tuple[FloatArray, FloatArray, FloatArray]:
+    smooth, sharp, relative = rounding_of_values(subject.f, subject.points, subject.t)
+    constant = 16 * UNIT * (abs(_normalisation(subject)) if subject.f.eps > 0 else 0.0)
+    both = 4 * UNIT * subject.quadratic + subject.errors
+    return 2 * smooth + constant + both, 2 * sharp + both, relative
+
+
+def _limit(subject: LayerSubject) -> Row:
+    row = subject.row(
+        Edge.LIMIT, subject.values - subject.limits, 0.0, subject.spread, subject.errors,
+        "the network", "the network with maxima",
+    )  # fmt: skip
+    if subject.box is None or not subject.box.bounded or subject.f.dimension > SUPREMUM_DIMENSION:
+        return row
+    found = gap_supremum(subject.f, subject.box, time_limit=SUPREMUM_SECONDS)
+    verdict = row.verdict if row.high <= found.upper + row.tolerance else Verdict.VIOLATED
+    return replace(row, verdict=verdict, supremum=(max(found.lower, min(row.high, found.upper)), found.upper))
+
+
+def _hopf_cole(subject: LayerSubject) -> Row:
+    smooth, _, _ = _roundings(subject)
+    expected = subject.quadratic - subject.values + _normalisation(subject)
+    return subject.row(
+        Edge.HOPF_COLE, _viscous(subject).value(subject.points) - expected, 0.0, 0.0, smooth,
+        "the sum over sites and costs", "the network",
+    )  # fmt: skip
+
+
+def _equation(subject: LayerSubject) -> Row:
+    """The residual, with derivatives by Taylor arithmetic, and the closed forms of derivatives beside them."""
+    corner, points = _viscous(subject), subject.points[:DERIVATIVE_POINTS]
+    present = np.isfinite(corner.costs)
+    found = hopf_cole_derivatives(corner.sites[present], corner.costs[present], corner.eps, corner.t, points)
+    _, _, relative = (part[:DERIVATIVE_POINTS] for part in _roundings(subject))
+    kinetic = (found.gradient**2).sum(axis=1)
+    residual = found.along_t + kinetic - corner.eps * found.laplacian
+    gradient = corner.gradient(points)
+    # each closed form against its own derivative, in the units of the residual
+    closed = np.abs(corner.dt(points) - found.along_t) + corner.eps * np.abs(corner.laplacian(points) - found.laplacian)
+    closed += 2 * np.sqrt(kinetic) * np.sqrt(((gradient - found.gradient) ** 2).sum(axis=1))
+    reach = ((points[:, None, :] - corner.sites[present]) ** 2).sum(axis=2).max(axis=1)
+    size = reach / (4 * subject.t**2) + (subject.f.dimension / subject.t) * corner.eps
+    roundings = (8 * (subject.f.dimension + 8) + int(present.sum())) * UNIT
+    return subject.row(
+        Edge.EQUATION, np.abs(residual) + closed, 0.0, 0.0, 8 * size * (relative + roundings),
+        "derivatives by Taylor arithmetic", "the equation, and the derivatives in closed form", points,
+    )  # fmt: skip
+
+
+def _viscosity(subject: LayerSubject) -> Row:
+    smooth, sharp, _ = _roundings(subject)
+    difference = _viscous(subject).value(subject.points) - _normalisation(subject)
+    difference = difference - _inviscid(subject).value(subject.points)
+    return subject.row(
+        Edge.VISCOSITY, difference, -subject.spread, 0.0, smooth + sharp,
+        "the sum over sites and costs", "the minimum over sites and costs",
+    )  # fmt: skip
+
+
+def _hopf_lax(subject: LayerSubject) -> Row:
+    _, sharp, _ = _roundings(subject)
+    difference = _inviscid(subject).value(subject.points) - (subject.quadratic - subject.limits)
+    return subject.row(
+        Edge.HOPF_LAX, difference, 0.0, 0.0, sharp, "the minimum over sites and costs", "the network with maxima"
+    )
+
+
+def _square(subject: LayerSubject) -> Row:
+    smooth, sharp, _ = _roundings(subject)
+    one_way = subject.values - subject.limits
+    other_way = _viscous(subject).value(subject.points) - _normalisation(subject)
+    other_way = other_way - _inviscid(subject).value(subject.points)
+    return subject.row(
+        Edge.SQUARE, one_way + other_way, 0.0, 0.0, smooth + sharp + subject.errors,
+        "f_eps to f_0 to u_0", "f_eps to u_eps to u_0",
+    )  # fmt: skip
+
+
+def _slopes(subject: LayerSubject) -> tuple[FloatArray, FloatArray]:
+    """The first points, and the gradients of f there."""
+    points = subject.points[: subject.solves]
+    return points, subject.f.gradient(points)
+
+
+def _scale(subject: LayerSubject, points: FloatArray) -> float:
+    present = np.isfinite(subject.f.bias)
+    reach = np.abs(points @ subject.f.weights[present].T + subject.f.bias[present]).max(initial=0.0)
+    return float(1.0 + reach + np.abs(subject.f.bias[present]).max(initial=0.0))
+
+
+def _fenchel(subject: LayerSubject) -> Row:
+    """Equality at (x, ∇f(x)), and at the solver's own maximiser, which its dual variables give."""
+    from tropix.convex import conjugate
+
+    points, slopes = _slopes(subject)
+    solved = conjugate(subject.f, slopes, method="program")
+    pairing = (points * slopes).sum(axis=1)
+    at_points = solved.value + subject.values[: len(points)] - pairing
+    found = np.asarray(solved.x)
+    at_duals = solved.value + subject.f(found) - (found * slopes).sum(axis=1)
+    difference = np.where(np.abs(at_duals) > np.abs(at_points), at_duals, at_points)
+    tolerance = SOLVER * _scale(subject, np.concatenate([points, found])) + subject.errors[: len(points)]
+    return subject.row(
+        Edge.FENCHEL, difference, 0.0, 0.0, tolerance,
+        "the conic program over the simplex", "the network", points,
+    )  # fmt: skip
+
+
+def _conjugate_limit(subject: LayerSubject) -> Row:
+    from tropix.convex import conjugate
+
+    points, slopes = _slopes(subject)
+    smooth, sharp = conjugate(subject.f, slopes), conjugate(subject.f.limit(), slopes)
+    gaps = np.asarray(smooth.gap) + np.asarray(sharp.gap) + 1e-12 * _scale(subject, points)
+    return subject.row(
+        Edge.CONJUGATE_LIMIT, np.asarray(smooth.value - sharp.value), -subject.spread, 0.0, gaps,
+        "Newton's method in x", "the linear program over the simplex", slopes,
+    )  # fmt: skip
+
+
+def _tropical_fenchel(subject: LayerSubject) -> Row:
+    from tropix.convex import conjugate
+
+    points = subject.points[: subject.solves]
+    slopes = LogSumExp(subject.f.weights, subject.f.bias, 0.0).gradient(points)
+    solved = conjugate(subject.f.limit(), slopes)
+    difference = solved.value + subject.limits[: len(points)] - (points * slopes).sum(axis=1)
+    tolerance = 1e-9 * _scale(subject, points) + np.asarray(solved.gap) + subject.errors[: len(points)]
+    return subject.row(
+        Edge.TROPICAL_FENCHEL, difference, 0.0, 0.0, tolerance,
+        "the linear program over the simplex", "the network with maxima", points,
+    )  # fmt: skip
