@@ -9,6 +9,11 @@ The fast ones are loops around tiles: `_simd` says what a tile is and how LLVM c
 """
 
 from tropix.kernels._alignment import aligned_empty as aligned_empty
+from tropix.kernels._atomic_sums import AtomicSums as AtomicSums
+from tropix.kernels._atomic_sums import atomic_minimum as atomic_minimum
+from tropix.kernels._atomic_sums import atomic_minimum_numpy as atomic_minimum_numpy
+from tropix.kernels._atomic_sums import atomic_sums as atomic_sums
+from tropix.kernels._atomic_sums import atomic_sums_numpy as atomic_sums_numpy
 from tropix.kernels._cell_facets import FACET as FACET
 from tropix.kernels._cell_facets import IMPLIED as IMPLIED
 from tropix.kernels._cell_facets import PERHAPS_IMPLIED as PERHAPS_IMPLIED
