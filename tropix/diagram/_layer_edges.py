@@ -11,11 +11,11 @@ import numpy as np
 
 from tropix.arrays import FloatArray
 from tropix.boxes import Box
+from tropix.diagram._comparison import compared, not_applicable, tried
 from tropix.diagram._errors import UNIT, rounding_of_values
 from tropix.diagram._jets import hopf_cole_derivatives
 from tropix.diagram._rows import Edge, Row, Verdict
 from tropix.diagram._supremum import gap_supremum
-from tropix.errors import TropixError
 from tropix.polynomials import LogSumExp
 
 if TYPE_CHECKING:
@@ -76,35 +76,6 @@ class LayerSubject:
         return np.asarray((self.points**2).sum(axis=1) / (4 * self.t))
 
 
-def compared(
-    edge: Edge,
-    subject: str,
-    heat: float,
-    difference: FloatArray,
-    least: float,
-    most: float,
-    tolerance: FloatArray | float,
-    left: str,
-    right: str,
-    points: FloatArray,
-) -> Row:
-    """The row for differences (n,) that must lie in [least, most], give or take tolerances (n,); NaN violates."""
-    allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), difference.shape)
-    excess = np.maximum(least - difference, difference - most) - allowed
-    excess = np.where(np.isnan(excess), np.inf, excess)
-    worst = int(excess.argmax())
-    verdict = Verdict.VIOLATED if excess[worst] > 0 else Verdict.HOLDS
-    return Row(
-        edge, subject, heat, verdict, "", float(difference.min()), float(difference.max()), least, most,
-        float(allowed[worst]), left, right, len(difference), points[worst].copy(),
-    )  # fmt: skip
-
-
-def not_applicable(edge: Edge, subject: str, heat: float, reason: str) -> Row:
-    """A row that says why an edge says nothing about a subject."""
-    return Row(edge, subject, heat, Verdict.NOT_APPLICABLE, reason)
-
-
 def layer_rows(subject: LayerSubject, edges: frozenset[Edge]) -> list[Row]:
     """The rows of all edges asked for, in their order."""
     checks: dict[Edge, Callable[[LayerSubject], Row]] = {
@@ -128,10 +99,7 @@ def layer_rows(subject: LayerSubject, edges: frozenset[Edge]) -> list[Row]:
             reason = "its temperature is 0: the network is its own tropical limit"
             rows.append(not_applicable(edge, subject.name, subject.heat, reason))
             continue
-        try:
-            rows.append(check(subject))
-        except TropixError as error:
-            rows.append(not_applicable(edge, subject.name, subject.heat, str(error)))
+        rows.append(tried(edge, subject.name, subject.heat, check, subject))
     return rows
 
 

@@ -11,9 +11,10 @@ from tropix.arrays import FloatArray
 from tropix.boxes import Box
 from tropix.circuits import Circuit, Gibbs, Layer, Pointwise, Product, layers, single_layer
 from tropix.circuits import LogSumExp as LogSumExpNode
+from tropix.diagram._comparison import compared, not_applicable
 from tropix.diagram._convex_edges import convex_rows
 from tropix.diagram._errors import UNIT
-from tropix.diagram._layer_edges import LayerSubject, compared, layer_rows, not_applicable
+from tropix.diagram._layer_edges import LayerSubject, layer_rows
 from tropix.diagram._rows import Edge, Row, worst_row
 from tropix.errors import Unsupported
 from tropix.polynomials import LogSumExp
@@ -138,9 +139,11 @@ def _deep_rows(sample: NetworkSample, k: int, reason: str, edges: frozenset[Edge
     if Edge.LIMIT in edges:
         rows.append(_deformation(sample, k))
     rows += [not_applicable(edge, name, sample.heat, reason) for edge in POTENTIAL if edge in edges]
-    wanted = frozenset(CONVEX) & edges
-    return rows + convex_rows(sample.circuit, k, sample.heat, sample.points, sample.output(k), sample.limits[:, k],
-                              sample.errors[:, k], sample.solves, wanted)  # fmt: skip
+    few = slice(0, sample.solves)
+    return rows + convex_rows(
+        sample.circuit, k, sample.heat, sample.points[few], sample.output(k)[few], sample.limits[few, k],
+        sample.errors[few, k], frozenset(CONVEX) & edges,
+    )  # fmt: skip
 
 
 def _deformation(sample: NetworkSample, k: int) -> Row:

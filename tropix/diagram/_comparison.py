@@ -1,0 +1,51 @@
+"""Two sides of an edge become a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from tropix.arrays import FloatArray
+from tropix.diagram._rows import Edge, Row, Verdict
+from tropix.errors import TropixError
+
+Subject = TypeVar("Subject")
+
+
+def compared(
+    edge: Edge,
+    subject: str,
+    heat: float,
+    difference: FloatArray,
+    least: float,
+    most: float,
+    tolerance: FloatArray | float,
+    left: str,
+    right: str,
+    points: FloatArray,
+) -> Row:
+    """The row for differences (n,) that must lie in [least, most], give or take tolerances (n,); NaN violates."""
+    allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), difference.shape)
+    excess = np.maximum(least - difference, difference - most) - allowed
+    excess = np.where(np.isnan(excess), np.inf, excess)
+    worst = int(excess.argmax())
+    verdict = Verdict.VIOLATED if excess[worst] > 0 else Verdict.HOLDS
+    return Row(
+        edge, subject, heat, verdict, "", float(difference.min()), float(difference.max()), least + 0.0, most + 0.0,
+        float(allowed[worst]), left, right, len(difference), points[worst].copy(),
+    )  # fmt: skip
+
+
+def not_applicable(edge: Edge, subject: str, heat: float, reason: str) -> Row:
+    """A row that says why an edge says nothing about a subject."""
+    return Row(edge, subject, heat, Verdict.NOT_APPLICABLE, reason)
+
+
+def tried(edge: Edge, name: str, heat: float, check: Callable[[Subject], Row], subject: Subject) -> Row:
+    """The row of a check; what tropix cannot do is not applicable, with its reason."""
+    try:
+        return check(subject)
+    except TropixError as error:
+        return not_applicable(edge, name, heat, str(error))
