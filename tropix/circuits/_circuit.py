@@ -175,6 +175,19 @@ class Circuit:
         """The tropical limit: every temperature 0, so that every `LogSumExp` is a maximum."""
         return self.heat(0.0)
 
+    def select(self, outputs: Sequence[int]) -> Circuit:
+        """The circuit with some of its outputs alone, in the order given."""
+        for output in outputs:
+            if not 0 <= output < self.output_size:
+                raise InvalidInput(f"output {output}: the model has outputs 0 to {self.output_size - 1}")
+        rows = sp.csr_array(
+            (np.ones(len(outputs)), (np.arange(len(outputs)), np.asarray(outputs, dtype=np.int64))),
+            shape=(len(outputs), self.output_size),
+        )
+        node = Affine((Term(self.output, rows),), np.zeros(len(outputs)))
+        name = f"outputs {', '.join(map(str, outputs))}" if len(outputs) > 1 else f"output {outputs[0]}"
+        return Circuit((*self.nodes, node), len(self.nodes), (*self.names, name))
+
     def logits(self) -> Circuit:
         """The circuit in front of its last `Gibbs` node, behind which only affine nodes come; itself without one.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tropix.arrays import FloatArray
-from tropix.circuits import Affine, Circuit, Term
+from tropix.circuits import Circuit
 from tropix.diagram._comparison import compared, not_applicable, tried
 from tropix.diagram._rows import Edge, Row
 
@@ -45,7 +45,7 @@ def convex_rows(
         concave = bool(flags.concave[k])
         reason = "it is concave: take its negative" if concave else "it is not convex by the signs of its weights"
         return [not_applicable(edge, name, heat, reason) for edge in wanted]
-    subject = ConvexSubject(name, _one_output(circuit, k), heat, points, values, limits, errors)
+    subject = ConvexSubject(name, circuit.select([k]), heat, points, values, limits, errors)
     checks = {Edge.FENCHEL: _fenchel, Edge.CONJUGATE_LIMIT: _limit, Edge.TROPICAL_FENCHEL: _tropical}
     rows = []
     for edge in wanted:
@@ -55,12 +55,6 @@ def convex_rows(
         else:
             rows.append(tried(edge, name, heat, checks[edge], subject))
     return rows
-
-
-def _one_output(circuit: Circuit, k: int) -> Circuit:
-    row = np.eye(circuit.output_size)[k : k + 1]
-    node = Affine((Term(circuit.output, row),), np.zeros(1))
-    return Circuit((*circuit.nodes, node), len(circuit.nodes), (*circuit.names, f"output {k}"))
 
 
 def _scale(subject: ConvexSubject, values: FloatArray) -> float:

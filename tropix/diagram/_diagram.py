@@ -91,9 +91,9 @@ def check(
     ``heat`` s multiplies every temperature: 1 is the trained model, 0 its tropical limit. The sides are compared at the
     rows of ``data``, else at ``points`` points of the ``box``, else at standard normal ones; ``solves`` of them go
     through conic programs. A one-layer output is checked along all edges, with the supremum of its gap where a box of
-    few dimensions is given; a deeper one along those that it has, and each of its log-sum-exp layers by itself. ``t`` is
-    the time at which weights are read as sites. Rows say `not applicable`, with the reason, where there is nothing to
-    check. A softmax at the end is left out: its logits are checked.
+    few dimensions is given; a deeper one along those that it has, and each of its log-sum-exp layers by itself.
+    ``t`` is the time at which weights are read as sites. Rows say `not applicable`, with the reason, where there is
+    nothing to check. A softmax at the end is left out: its logits are checked.
 
     >>> diagram = check(LogSumExp([[0.0], [1.0]], [0.0, 0.0], 1.0), box=(-1, 1), edges=["network-tropical"])
     >>> diagram.rows[0].verdict.value, round(diagram.rows[0].supremum[1], 6)

@@ -58,7 +58,7 @@ class NetworkSample:
 def network_rows(
     circuit: Circuit, heat: float, points: FloatArray, box: Box | None, t: float, solves: int, edges: frozenset[Edge]
 ) -> list[Row]:
-    """The rows of all edges asked for: for the outputs that are single layers, for the others, for layers below them."""
+    """The rows of all edges asked for: for outputs that are single layers, for the others, for layers below."""
     sample = NetworkSample.of(circuit, heat, points, box, t, solves)
     single: list[tuple[str, LayerSubject]] = []
     deep: list[tuple[int, str]] = []

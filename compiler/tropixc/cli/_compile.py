@@ -21,6 +21,7 @@ from tropixc.cli._compiled import (
     render,
     table,
 )
+from tropixc.cli._corner_forms import write_corner
 from tropixc.cli._domain import AroundOption, BoxOption, RadiusOption, domain
 from tropixc.cli._passes import chosen_passes, explained, explanation
 from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console, read_points
@@ -84,6 +85,9 @@ def compile_command(
             min=0,
         ),
     ] = None,
+    t: Annotated[
+        float, typer.Option("--t", help="With --format hopf-cole: the time at which weights are sites.")
+    ] = 1.0,
     graph_output: GraphOutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -100,6 +104,9 @@ def compile_command(
         if form is None:
             raise InvalidInput(f"-o {target}: unknown suffix: use .json, .tex or .txt, or name a --format")
     loaded = load_model(model, graph_output)
+    if form in (Format.conjugate, Format.hopf_cole):
+        write_corner(loaded, form, None if output is None else [output], t, target, as_json)
+        return
     where = domain(box, around, radius, loaded.circuit.input_size)
     steps = apply_passes(loaded.circuit, where, chosen_passes(passes))
     circuit = steps[-1].circuit if steps else loaded.circuit

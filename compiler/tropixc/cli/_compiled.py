@@ -21,6 +21,8 @@ class Format(StrEnum):
     latex = "latex"
     sympy = "sympy"
     json = "json"
+    conjugate = "conjugate"
+    hopf_cole = "hopf-cole"
 
 
 @dataclass(frozen=True, eq=False)

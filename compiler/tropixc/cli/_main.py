@@ -9,7 +9,9 @@ import typer
 
 from tropix.errors import TropixError
 from tropixc.cli._boundary import boundary_command
+from tropixc.cli._check import check_command
 from tropixc.cli._compile import compile_command
+from tropixc.cli._conjugate import conjugate_command
 from tropixc.cli._eval import eval_command
 from tropixc.cli._export import export_command
 from tropixc.cli._info import info_command
@@ -30,6 +32,8 @@ app.command("operators")(operators_command)
 app.command("export")(export_command)
 app.command("regions")(regions_command)
 app.command("boundary")(boundary_command)
+app.command("check")(check_command)
+app.command("conjugate")(conjugate_command)
 
 
 def _version(show: bool) -> None:

@@ -101,7 +101,9 @@ def piecewise(model: Path, asked: Asked) -> PiecewiseModel:
         rows = np.eye(len(corners))[:, 1:]
         notes.append(f"on the {'plane' if len(corners) == 3 else 'line'} through {len(corners)} points")
     if asked.output is not None:
-        circuit = _one(circuit, asked.output)
+        if asked.output >= circuit.output_size:
+            raise InvalidInput(f"--output {asked.output}: the model has outputs 0 to {circuit.output_size - 1}")
+        circuit = circuit.select([asked.output])
         notes.append(f"output {asked.output} only")
     where = _where(asked, rows, circuit.input_size)
     names = chosen_passes(asked.passes)
@@ -126,18 +128,6 @@ def _corners(text: str, dimension: int) -> FloatArray:
     if len(points) not in (2, 3):
         raise InvalidInput(f"--slice: {len(points)} points: give three for a plane, two for a line")
     return points
-
-
-def _one(circuit: Circuit, output: int) -> Circuit:
-    """The circuit with one of its outputs."""
-    import numpy as np
-
-    from tropix.circuits import Affine, Circuit, Term
-
-    if output >= circuit.output_size:
-        raise InvalidInput(f"--output {output}: the model has outputs 0 to {circuit.output_size - 1}")
-    row = Affine((Term(circuit.output, np.eye(circuit.output_size)[output : output + 1]),), np.zeros(1))
-    return Circuit((*circuit.nodes, row), len(circuit.nodes), (*circuit.names, f"output {output}"))
 
 
 def _where(asked: Asked, rows: FloatArray | None, dimension: int) -> Box | None:

@@ -6,6 +6,8 @@ from tropixc.lowerings._artefact import write_artefact as write_artefact
 from tropixc.lowerings._circuit_parser import circuit_from_text as circuit_from_text
 from tropixc.lowerings._circuit_parser import read_circuit as read_circuit
 from tropixc.lowerings._circuit_text import circuit_to_text as circuit_to_text
+from tropixc.lowerings._conjugates import ConjugateLowering as ConjugateLowering
+from tropixc.lowerings._conjugates import lower_to_conjugates as lower_to_conjugates
 from tropixc.lowerings._expression import Expression as Expression
 from tropixc.lowerings._expression import to_expression as to_expression
 from tropixc.lowerings._files import write_all as write_all
@@ -22,6 +24,8 @@ from tropixc.lowerings._polynomial import lower_to_polynomial as lower_to_polyno
 from tropixc.lowerings._rational import RationalLowering as RationalLowering
 from tropixc.lowerings._rational import lower_all_to_rational as lower_all_to_rational
 from tropixc.lowerings._rational import lower_to_rational as lower_to_rational
+from tropixc.lowerings._solutions import SolutionLowering as SolutionLowering
+from tropixc.lowerings._solutions import lower_to_solutions as lower_to_solutions
 from tropixc.lowerings._sympy import to_sympy as to_sympy
 from tropixc.lowerings._text import to_latex as to_latex
 from tropixc.lowerings._text import to_text as to_text
