@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def layer(d: int, count: int, eps: float, seed: int = 0) -> LogSumExp:
 def relu_network(*widths: int, eps: float = 0.0, convex: bool = False, seed: int = 0) -> Circuit:
     rng = np.random.default_rng(seed)
     builder, value = CircuitBuilder(widths[0]), 0
-    for number, (m, n) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for number, (m, n) in enumerate(pairwise(widths)):
         weights = rng.normal(size=(n, m))
         value = builder.affine([(value, np.abs(weights) if convex and number else weights)], rng.normal(size=n))
         if number < len(widths) - 2:
