@@ -97,7 +97,7 @@ def _load(points, start, stop, x):  # type: ignore[no-untyped-def]
             x[k * TILE + lane] = points[min(start + lane, stop - 1), k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 def _square(sites, j, x, square):  # type: ignore[no-untyped-def]
     """square[l] = |x_l − y_j|²."""
     for lane in range(TILE):
