@@ -30,6 +30,12 @@ from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
+from tropix.kernels._hamilton_jacobi import HALO as HALO
+from tropix.kernels._hamilton_jacobi import laplacian as laplacian
+from tropix.kernels._hamilton_jacobi import largest_differences as largest_differences
+from tropix.kernels._hamilton_jacobi import one_sided_slopes as one_sided_slopes
+from tropix.kernels._hamilton_jacobi import one_sided_slopes_numpy as one_sided_slopes_numpy
+from tropix.kernels._hamilton_jacobi import quadratic_stage as quadratic_stage
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product as log_sum_exp_hessian_product
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product_numpy as log_sum_exp_hessian_product_numpy
 from tropix.kernels._line_traversal import LineProgram as LineProgram

@@ -12,9 +12,10 @@ import numpy as np
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
-from tropix.kernels._affine_tiles import tile_exponentials
-from tropix.kernels._panels import CHUNK
-from tropix.kernels._simd import TILE_BYTES
+from tropix.kernels._affine_tiles import tile_exponentials, tile_maxima
+from tropix.kernels._distance_tiles import PAIR, distance_tile, weighted_differences
+from tropix.kernels._panels import CHUNK, load_points, pack_pieces
+from tropix.kernels._simd import ROWS, TILE_BYTES
 from tropix.kernels._threads import over_rows
 
 TILE = TILE_BYTES // 8
@@ -39,15 +40,16 @@ def atomic_sums(
 
     points (n, d), sites (N, d), costs (N,), all finite; eps > 0 and scale > 0 normal. ``order`` 0: the values alone,
     1: displacement and squares too, 2: all. Without sites the values are +∞ and the moments 0.
-    Terms below e^{−708} of the largest are taken as 0. Needs O(d) extra memory for each thread.
+    Terms below e^{−708} of the largest are taken as 0.
+    Needs the sites twice more and O(d) extra memory: the n×N matrix of terms is never formed.
     """
     n, d = points.shape
     rows = [n if order >= least else 0 for least in (1, 1, 2)]
     sums = AtomicSums(np.empty(n), np.empty((rows[0], d)), np.empty(rows[1]), np.empty(rows[2]))
-    points = np.ascontiguousarray(points)
+    points, packed, pairs = np.ascontiguousarray(points), pack_pieces(sites, -costs), _pack_pairs(sites)
 
     def run(start: int, stop: int) -> None:
-        _sums(points, sites, costs, float(eps), 1.0 / eps, float(scale), order, start, stop, *sums)
+        _sums(points, packed, pairs, float(eps), 1.0 / eps, float(scale), order, start, stop, *sums)
 
     over_rows(run, n, (points.size * (1 + order) + 8 * n) * len(costs))
     return sums
@@ -72,10 +74,10 @@ def atomic_minimum(
 ) -> tuple[FloatArray, IntArray]:
     """min_j (g_j + scale·|x−y_j|²) and the lowest j that attains it; +∞ and −1 without sites."""
     values, indices = np.empty(len(points)), np.empty(len(points), dtype=np.int64)
-    points = np.ascontiguousarray(points)
+    points, packed = np.ascontiguousarray(points), pack_pieces(sites, -costs)
 
     def run(start: int, stop: int) -> None:
-        _minimum(points, sites, costs, float(scale), start, stop, values, indices)
+        _minimum(points, packed, float(scale), start, stop, values, indices)
 
     over_rows(run, len(points), points.size * len(costs))
     return values, indices
@@ -89,124 +91,94 @@ def atomic_minimum_numpy(
     return terms.min(axis=1), terms.argmin(axis=1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _load(points, start, stop, x):  # type: ignore[no-untyped-def]
-    """Coordinates (d, points in lanes) of a tile; unused lanes repeat the last point."""
-    for lane in range(TILE):
-        for k in range(points.shape[1]):
-            x[k * TILE + lane] = points[min(start + lane, stop - 1), k]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _square(sites, j, x, square):  # type: ignore[no-untyped-def]
-    """square[l] = |x_l − y_j|²."""
-    for lane in range(TILE):
-        square[lane] = 0.0
-    for k in range(sites.shape[1]):
-        y = sites[j, k]
-        for lane in range(TILE):
-            step = x[k * TILE + lane] - y
-            square[lane] += step * step
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _terms(sites, costs, scale, first, height, x, square, z):  # type: ignore[no-untyped-def]
-    """z[j, l] = −(g_j + scale·|x_l − y_j|²) for ``height`` sites, −∞ beyond them."""
-    for j in range(CHUNK):
-        if j >= height:
-            for lane in range(TILE):
-                z[j * TILE + lane] = -np.inf
-            continue
-        _square(sites, first + j, x, square)
-        for lane in range(TILE):
-            z[j * TILE + lane] = -(costs[first + j] + scale * square[lane])
+def _pack_pairs(sites: FloatArray) -> FloatArray:
+    """Panels (N, PAIR) of coordinates, N padded to a multiple of ROWS, d to one of PAIR."""
+    count, d = sites.shape
+    padded = np.zeros((-(-count // ROWS) * ROWS, -(-d // PAIR) * PAIR))
+    padded[:count, :d] = sites
+    return np.ascontiguousarray(padded.reshape(len(padded), padded.shape[1] // PAIR, PAIR).transpose(1, 0, 2)).reshape(
+        -1
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sums(  # type: ignore[no-untyped-def]
-    points, sites, costs, eps, inverse, scale, order, start, stop, values, displacement, squares, spread
+    points, sites, pairs, eps, inverse, scale, order, start, stop, values, displacement, squares, spread
 ):
-    d, count = points.shape[1], costs.size
-    x, z, square = np.empty(d * TILE), np.empty(CHUNK * TILE), np.empty(TILE)
-    top, total, factor = np.empty(TILE), np.empty(TILE), np.empty(TILE)
-    steps, second, width, again = np.empty(d * TILE), np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    """Sites as packed by `pack_pieces` and `_pack_pairs`, with −g_j for biases. Holds O(d) numbers a lane."""
+    d = points.shape[1]
+    wide = (d + PAIR - 1) // PAIR * PAIR
+    count = sites.size // (d + 1)
+    x, z, zero = np.zeros((wide + 1) * TILE), np.empty(CHUNK * TILE), np.zeros(PAIR * TILE)
+    top, total, factor, share = np.empty(TILE), np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    steps, second, unused = np.empty(wide * TILE), np.empty(TILE), np.empty(PAIR * TILE)
     for begin in range(start, stop, TILE):
-        _load(points, begin, stop, x)
+        load_points(points, begin, stop, 1.0, x, 0)
         top[:] = -np.inf
         total[:] = 0.0
         steps[:] = 0.0
         second[:] = 0.0
         for first in range(0, count, CHUNK):
             height = min(CHUNK, count - first)
-            _terms(sites, costs, scale, first, height, x, square, z)
-            tile_exponentials(z, 0, CHUNK, inverse, top, total, factor, 0)
+            for j in range(0, height, ROWS):
+                distance_tile(sites, (first + j) * (d + 1), x, 0, d, -scale, z, j * TILE)
+            tile_exponentials(z, 0, height, inverse, top, total, factor, 0)
             if order == 0:
                 continue
             for lane in range(TILE):
                 second[lane] *= factor[lane]
-            for k in range(d):
-                for lane in range(TILE):
-                    steps[k * TILE + lane] *= factor[lane]
-            for j in range(height):
-                square[:] = 0.0
-                for k in range(d):
-                    y = sites[first + j, k]
+            for k in range(0, wide, PAIR):
+                for i in range(PAIR):
                     for lane in range(TILE):
-                        step = x[k * TILE + lane] - y
-                        square[lane] += step * step
-                        steps[k * TILE + lane] += z[j * TILE + lane] * step
-                for lane in range(TILE):
-                    second[lane] += z[j * TILE + lane] * square[lane]
+                        steps[(k + i) * TILE + lane] *= factor[lane]
+                at, place = k * count + first * PAIR, (k + 1) * TILE
+                weighted_differences(pairs, at, x, place, zero, 0, z, height, steps, k * TILE, second)
         lanes = min(TILE, stop - begin)
+        for lane in range(TILE):
+            share[lane] = 1.0 / total[lane] if total[lane] > 0.0 else 0.0
         for lane in range(lanes):
             values[begin + lane] = -(top[lane] + eps * np.log(total[lane]))
         if order == 0:
             continue
-        for lane in range(TILE):
-            factor[lane] = 1.0 / total[lane] if total[lane] > 0.0 else 0.0
-        for k in range(d):
+        for k in range(wide):
             for lane in range(TILE):
-                steps[k * TILE + lane] *= factor[lane]
+                steps[k * TILE + lane] *= share[lane]
         for lane in range(lanes):
-            squares[begin + lane] = second[lane] * factor[lane]
+            squares[begin + lane] = second[lane] * share[lane]
             for k in range(d):
                 displacement[begin + lane, k] = steps[k * TILE + lane]
         if order == 1:
             continue
-        width[:] = 0.0
-        again[:] = 0.0
+        second[:] = 0.0
         for first in range(0, count, CHUNK):
             height = min(CHUNK, count - first)
-            _terms(sites, costs, scale, first, height, x, square, z)
-            tile_exponentials(z, 0, CHUNK, inverse, top, again, square, 0)
-            for j in range(height):
-                square[:] = 0.0
-                for k in range(d):
-                    y = sites[first + j, k]
-                    for lane in range(TILE):
-                        step = x[k * TILE + lane] - y - steps[k * TILE + lane]
-                        square[lane] += step * step
-                for lane in range(TILE):
-                    width[lane] += z[j * TILE + lane] * square[lane]
+            for j in range(0, height, ROWS):
+                distance_tile(sites, (first + j) * (d + 1), x, 0, d, -scale, z, j * TILE)
+            tile_exponentials(z, 0, height, inverse, top, total, factor, 0)
+            for k in range(0, wide, PAIR):
+                at, place = k * count + first * PAIR, (k + 1) * TILE
+                unused[:] = 0.0
+                weighted_differences(pairs, at, x, place, steps, k * TILE, z, height, unused, 0, second)
         for lane in range(lanes):
-            spread[begin + lane] = width[lane] * factor[lane]
+            spread[begin + lane] = second[lane] * share[lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _minimum(points, sites, costs, scale, start, stop, values, indices):  # type: ignore[no-untyped-def]
-    x, square = np.empty(points.shape[1] * TILE), np.empty(TILE)
-    best, which = np.empty(TILE), np.empty(TILE, dtype=np.int64)
+def _minimum(points, sites, scale, start, stop, values, indices):  # type: ignore[no-untyped-def]
+    """Sites as packed by `pack_pieces`, with −g_j for biases."""
+    d = points.shape[1]
+    count = sites.size // (d + 1)
+    x, z = np.empty((d + 1) * TILE), np.empty(CHUNK * TILE)
+    top, index = np.empty(TILE), np.empty(TILE, dtype=np.int64)
     for begin in range(start, stop, TILE):
-        _load(points, begin, stop, x)
-        best[:] = np.inf
-        which[:] = -1
-        for j in range(costs.size):
-            _square(sites, j, x, square)
-            for lane in range(TILE):
-                term = costs[j] + scale * square[lane]
-                smaller = term < best[lane]
-                which[lane] = j if smaller else which[lane]
-                best[lane] = term if smaller else best[lane]
+        load_points(points, begin, stop, 1.0, x, 0)
+        top[:] = -np.inf
+        index[:] = -1
+        for first in range(0, count, CHUNK):
+            height = min(CHUNK, count - first)
+            for j in range(0, height, ROWS):
+                distance_tile(sites, (first + j) * (d + 1), x, 0, d, -scale, z, j * TILE)
+            tile_maxima(z, 0, height, first, top, index, 0)
         for lane in range(min(TILE, stop - begin)):
-            values[begin + lane] = best[lane]
-            indices[begin + lane] = which[lane]
+            values[begin + lane] = -top[lane]
+            indices[begin + lane] = index[lane]
