@@ -35,7 +35,7 @@ _HOMES = {
     "TropicalRational": "tropix.polynomials",
     "equivalent": "tropix.polynomials",
 }
-_ROOMS = {"boxes", "circuits", "exact", "kernels", "linalg", "polynomials", "regions", "semirings"}
+_ROOMS = {"boxes", "circuits", "convex", "exact", "kernels", "linalg", "polynomials", "regions", "semirings"}
 
 
 def __getattr__(name: str) -> Any:
