@@ -48,9 +48,12 @@ def conjugate_circuit(circuit: Circuit, y: npt.ArrayLike, *, tolerance: float = 
             x[q] = _polished(circuit, rows[q], np.asarray(point.value))
             lower[q], upper[q] = _bounds(circuit, rows[q], x[q], float(problem.value))
             status[q] = "measured"
-    gap = np.where(np.isposinf(lower), 0.0, np.nan_to_num(upper - lower, nan=np.inf, posinf=np.inf))
+    gap = np.where(np.isposinf(lower), 0.0, np.inf)
+    known = np.isfinite(lower) & np.isfinite(upper)
+    gap[known] = upper[known] - lower[known]
     status[gap > tolerance] = "unproved"
-    value = np.where(np.isposinf(lower), np.inf, np.where(np.isfinite(gap), (lower + upper) / 2, np.nan))
+    value = np.where(np.isposinf(lower), np.inf, np.nan)
+    value[known] = (lower[known] + upper[known]) / 2
     zero, none, still = np.zeros((n, d)), np.full((n, d), np.nan), np.zeros(n)
     answer = Conjugate(value, gap, x, lower, upper, status, zero, none, still, None)
     return answer.first() if single else answer
