@@ -35,7 +35,9 @@ _HOMES = {
     "TropicalRational": "tropix.polynomials",
     "equivalent": "tropix.polynomials",
 }
-_ROOMS = {"boxes", "circuits", "exact", "kernels", "linalg", "pde", "polynomials", "regions", "semirings"}
+_ROOMS = {
+    "boxes", "circuits", "convex", "diagram", "exact", "kernels", "linalg", "pde", "polynomials", "regions", "semirings",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,9 @@ from tropix.kernels._cell_integers import integer_rows as integer_rows
 from tropix.kernels._cell_polygons import clip_polygons as clip_polygons
 from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
+from tropix.kernels._conjugate import conjugate_newton as conjugate_newton
+from tropix.kernels._conjugate import conjugate_newton_numpy as conjugate_newton_numpy
+from tropix.kernels._conjugate_proof import conjugate_bounds as conjugate_bounds
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._hamilton_jacobi import HALO as HALO
