@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -51,6 +52,13 @@ def test_ties_are_exact() -> None:
     assert u.minimiser([0.5, 0.5], ties=True) == ((0, 1, 2, 3, 4),)
     tenth = HopfLax([[0.1], [0.3]], [0.0, 0.0], 1.0)  # 0.2 is not the middle of these floats
     assert tenth.minimiser([[0.2]], ties=True) == ((int(Fraction(0.1) + Fraction(0.3) < 2 * Fraction(0.2)),),)
+
+
+def test_ties_that_rounding_hides() -> None:
+    """Permuted coordinates have the same length, but their squares add up to different floats."""
+    sites = np.array(list(permutations([0.1, 0.7, 1.3, 2.1])))
+    assert len({float(total) for total in np.add.accumulate(sites**2, axis=1)[:, -1]}) > 1
+    assert HopfLax(sites, np.zeros(24), 0.3).minimiser(np.zeros(4), ties=True) == (tuple(range(24)),)
 
 
 @given(st.integers(0, 1000), st.integers(1, 3))
@@ -147,6 +155,8 @@ def test_equal_sites_collinear_sites_and_one_site() -> None:
     assert u.active_sites().tolist() == [1, 2]
     assert len(u.shock_curve().lines) == 1
     assert u.volumes(([-1, -1], [3, 1])).tolist() == [0.0, 4.0, 4.0, 0.0]
+    corners = HopfLax([[0, 0], [1, 1]], [0, 0], 1.0)  # the shock runs through two corners of the box
+    assert corners.volumes((0, 1)).tolist() == [0.5, 0.5]
     one = HopfLax([[3.0, 4.0]], [1.0], 1.0)
     assert one.value([0.0, 0.0]) == 1 + 25 / 4
     assert one.volumes((0, 2)).tolist() == [4.0]
