@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from itertools import combinations, pairwise, permutations
 from math import comb, factorial
 from typing import Any
@@ -532,3 +533,28 @@ def test_other_executors() -> None:
         two = regions.enumerate(circuit, executor=pool)
     for found in (one, two):
         assert {row.tobytes() for row in found.patterns} == {row.tobytes() for row in usual.patterns}
+
+
+@pytest.mark.parametrize("table", ["points", "keys"])
+def test_interrupts_do_not_come_between_the_tables_of_a_state(table: str) -> None:
+    class Alarm(list[Any]):
+        def append(self, item: Any) -> None:
+            super().append(item)
+            if len(self) % 7 == 0:
+                signal.raise_signal(signal.SIGINT)
+
+    circuit = relu_net([3, 8, 6, 1], 2)
+    found = regions.enumerate(circuit, (-1, 1), max_cells=3)
+    assert found.state is not None
+    setattr(found.state, table, Alarm(getattr(found.state, table)))
+    stops = []
+    for _ in range(1000):
+        found = regions.enumerate(circuit, (-1, 1), resume=found)
+        stops.append(found.stopped)
+        if found.complete:
+            break
+    assert set(stops[:-1]) == {"interrupted"}
+    expected = regions.enumerate(circuit, (-1, 1))
+    assert {tuple(row) for row in found.patterns.tolist()} == {tuple(row) for row in expected.patterns.tolist()}
+    assert regions.certify_completeness(found, "facets")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -7,9 +7,12 @@ rational arithmetic. Cells are told apart by their patterns.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -125,7 +128,8 @@ class Search:
             expansion = future.result()
             waiting.popleft()
             ahead -= len(task[3])
-            self._absorb(task, expansion)
+            with _undisturbed():
+                self._absorb(task, expansion)
             if progress is not None:
                 progress(len(state.points), len(state.keys))
             if deadline.passed:
@@ -236,9 +240,28 @@ class Search:
             pattern = self.patterns([state.keys[number]])[0].astype(np.int64)
             cell = ExactCell.around(self.tape, self.domain, pattern, Rationals.of(state.points[number]))
             assert cell is not None
-            state.replaced[number] = Facets()
-            self._enter(number, cell, state.replaced[number])
+            facets = Facets()
+            with _undisturbed():
+                self._enter(number, cell, facets)
+                state.replaced[number] = facets
         return bool(wrong)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until the tables of a state agree with one another again, and takes effect then."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    held: list[tuple[Any, ...]] = []
+    signal.signal(signal.SIGINT, lambda *where: held.append(where))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        before(*held[0])
 
 
 def _cores() -> int:
