@@ -169,3 +169,24 @@ def test_neighbours_that_changed_places_are_noticed() -> None:
             neighbours = found.neighbours.copy()
             neighbours[inner[:2]] = neighbours[inner[1::-1]]
             assert certify_completeness(replace(found, neighbours=neighbours), "facets").holds is False
+
+
+@pytest.mark.parametrize("bits", [5, 16, 20, 25])
+def test_forms_beyond_64_bits(bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    builder, value = CircuitBuilder(2), 0
+    for _ in range(3):
+        weights, bias = (rng.integers(-(2**bits), 2**bits, size=size).astype(float) for size in ((3, 2), 3))
+        value = builder.relu(builder.affine([(value, weights[:, : builder.size(value)])], bias))
+        value = builder.affine([(value, np.eye(2, 3) * 2.0 ** (bits - 1) + 1)], np.zeros(2))
+    circuit = builder.build(value)
+    found = regions.enumerate(circuit)
+    tape = wider(circuit)
+    maps = {str(tape.exact.output(row.astype(np.int64)).fractions().tolist()) for row in found.patterns}
+    assert (Tape.of(circuit).exact.integers is None) == (bits > 12)
+    assert found.n_affine_maps == len(maps)
+    assert certify_completeness(found)
+    for cell in found:
+        exact = ExactCell.around(tape, found.domain, cell.pattern, cell.exact_point)
+        assert exact is not None
+        assert {tuple(row) for row in cell.exact.rows.tolist()} == {tuple(row) for row in exact.rows.tolist()}
