@@ -558,3 +558,20 @@ def test_interrupts_do_not_come_between_the_tables_of_a_state(table: str) -> Non
     assert {tuple(row) for row in found.patterns.tolist()} == {tuple(row) for row in expected.patterns.tolist()}
     assert regions.certify_completeness(found, "facets")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_is_resumed_is_the_same_search() -> None:
+    circuit, other = relu_net([2, 8, 8, 1], 1), relu_net([2, 8, 8, 1], 2)
+    part = regions.enumerate(circuit, (-1, 1), max_cells=5)
+    with pytest.raises(InvalidInput, match="another function"):
+        regions.enumerate(other, resume=part)
+    with pytest.raises(InvalidInput, match="another domain"):
+        regions.enumerate(circuit, (-3, 3), resume=part)
+    with pytest.raises(InvalidInput, match="another domain"):
+        regions.enumerate(circuit, Polyhedron.where([[1, 1]], [1], (-1, 1)), resume=part)
+    whole = regions.enumerate(circuit, (-1, 1))
+    for _ in range(2):  # what is resumed is left as it was
+        more = regions.enumerate(circuit, (-1, 1), resume=part, max_cells=20)
+        assert not more.complete
+        assert len(part) < len(more) < len(whole)
+    assert len(regions.enumerate(circuit, resume=part)) == len(whole)

@@ -46,6 +46,10 @@ class Facets:
     entries: list[int] = field(default_factory=list)
     neighbours: list[int] = field(default_factory=list)
 
+    def copy(self) -> Facets:
+        """The same in lists of their own."""
+        return Facets(list(self.counts), list(self.segments), list(self.entries), list(self.neighbours))
+
 
 @dataclass
 class State:
@@ -74,6 +78,14 @@ class State:
             self.starts.append((start, ray))
             self.parents.append(parent)
         return number
+
+    def copy(self) -> State:
+        """A state that can be changed without this one."""
+        return State(
+            dict(self.numbers), list(self.keys), deque(self.starts), list(self.parents), list(self.points),
+            dict(self.exact_points), self.facets.copy(), {n: f.copy() for n, f in self.replaced.items()},
+            set(self.void), self.settled_exactly,
+        )  # fmt: skip
 
     @property
     def frontier(self) -> int:
