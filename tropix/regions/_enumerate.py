@@ -38,7 +38,7 @@ def enumerate(
     of its errors, or in rational arithmetic where rounding or ties leave it open; without, what is nearly certain
     passes for certain. ``progress(done, met)`` is called now and then. The work is spread over ``executor`` (by default
     threads: the kernel releases the GIL). After ``time_limit`` seconds, ``max_cells`` cells or an interrupt the result
-    is partial: `Regions.complete` is false, and ``resume`` continues from it.
+    is partial: `Regions.complete` is false, and ``resume`` continues from it, on its domain and in its mode.
 
     A polynomial is pruned first: its cells are those of its irredundant monomials, `Regions.kept`. Without
     ``adjacency`` that is all that is done: facets and neighbours stay unknown (polynomials only).
@@ -58,6 +58,8 @@ def enumerate(
     if max_cells is not None and max_cells < 1:
         raise InvalidInput(f"max_cells = {max_cells}: expected a positive number")
     if resume is not None:
+        if box is not None:
+            _check_domain(box, resume)
         if resume.state is None:
             return resume
         search = Search(resume.tape, resume.domain, resume.exact, resume.state)
@@ -79,6 +81,13 @@ def enumerate(
     search = Search(tape, domain, exact)
     stopped = search.run(deadline, max_cells, progress, executor)
     return result_of(search, stopped, deadline.elapsed, kept)
+
+
+def _check_domain(box: BoxLike, before: Regions) -> None:
+    """Raises `InvalidInput` unless a box is the domain of regions found before."""
+    walls, given = before.domain.walls, _domain(box, before.tape.inputs).walls
+    if len(walls) != len(given) or not walls.equals(given):
+        raise InvalidInput("resume: these are the regions on another domain: leave the box out, or start anew")
 
 
 def _domain(box: BoxLike | None, dimension: int) -> Domain:
