@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tropixc
-from tropix import Circuit, regions
+from tropix import Circuit, InvalidInput, regions
 from tropix.circuits import CircuitBuilder, Gibbs
 
 
@@ -211,6 +211,19 @@ def test_certificates_and_resumption(tropix: Any, tmp_path: Path) -> None:
     code, _, err = tropix("regions", saved(tmp_path, relu_net([3, 7, 5, 2], 1), "other.txt"), "--resume", part)
     assert code == 2
     assert "another function" in err
+
+
+def test_a_search_goes_on_where_it_began(tropix: Any, tmp_path: Path) -> None:
+    model, part = saved(tmp_path, relu_net([3, 7, 5, 2])), tmp_path / "part.npz"
+    assert tropix("regions", model, "--box", "-1,1", "--passes", "none", "-o", part)[0] == 0
+    for box in (("--box", "-2,2"), ("--box", "0,inf"), ()):
+        code, _, err = tropix("regions", model, *box, "--passes", "none", "--resume", part)
+        assert code == 2
+        assert "regions on" in err
+    found = regions.load(part, relu_net([3, 7, 5, 2]).limit())
+    with pytest.raises(InvalidInput, match="another domain"):
+        regions.enumerate(relu_net([3, 7, 5, 2]), (-2, 2), resume=found)
+    assert regions.enumerate(relu_net([3, 7, 5, 2]), (-1, 1), resume=found).n_cells == found.n_cells
 
 
 def test_slices(tropix: Any, tmp_path: Path) -> None:

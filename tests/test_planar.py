@@ -58,7 +58,8 @@ def check_edges(tape: Tape, cells: PlanarCells, box: Box) -> None:
         point = [Fraction(value) for value in cells.points[i].tolist()]
         if i in cells.exact_points:
             point = cells.exact_points[i].fractions().tolist()
-        tables = tape.exact.forms(cells.patterns[i].astype(np.int64))
+        table = tape.exact.table(cells.patterns[i].astype(np.int64)).astype(object)
+        tables = np.split(table, tape.offsets[1:-1])
         for e in range(cells.offsets[i], cells.offsets[i + 1]):
             segment, entry = cells.ties[e].tolist()
             if segment < 0:

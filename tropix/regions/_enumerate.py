@@ -38,7 +38,7 @@ def enumerate(
     of its errors, or in rational arithmetic where rounding or ties leave it open; without, what is nearly certain
     passes for certain. ``progress(done, met)`` is called now and then. The work is spread over ``executor`` (by default
     threads: the kernel releases the GIL). After ``time_limit`` seconds, ``max_cells`` cells or an interrupt the result
-    is partial: `Regions.complete` is false, and ``resume`` continues from it, on its domain.
+    is partial: `Regions.complete` is false, and ``resume`` continues from it, on its domain and in its mode.
 
     A polynomial is pruned first: its cells are those of its irredundant monomials, `Regions.kept`. Without
     ``adjacency`` that is all that is done: facets and neighbours stay unknown (polynomials only).
@@ -46,8 +46,8 @@ def enumerate(
     Functions of two inputs on bounded domains go another way, by subdivision of a polygon (one thread, unless an
     executor is given).
 
-    Raises `Unsupported` for functions that are not piecewise linear, `InvalidInput` for domains without interior, and for
-    regions to resume of another function or domain.
+    Raises `Unsupported` for functions that are not piecewise linear, `InvalidInput` for domains without interior,
+    and for regions to resume of another function or domain.
     Source: the facet search of Avis and Fukuda, *Reverse search for enumeration* (1996), with a table of cells.
 
     >>> from tropix import TropicalPolynomial

@@ -119,7 +119,7 @@ class Tape:
 
     @cached_property
     def digest(self) -> str:
-        """What tells one tape from another: all its numbers, as floats and where those are rounded as they are meant."""
+        """What tells one tape from another: all numbers, as floats and where those are rounded as they are meant."""
         seen = hashlib.sha256()
         for part in self.flat:
             array = np.asarray(part)

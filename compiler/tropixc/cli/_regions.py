@@ -132,6 +132,8 @@ def enumerated(
     from tropix.regions import load
 
     before = None if resume is None else load(resume, found.circuit)
+    if before is not None and found.where is None and len(before.domain.walls):
+        raise InvalidInput(f"--resume {resume}: these are the regions on a part of the inputs: give the same --box")
     with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("looking for cells", total=None)
 
