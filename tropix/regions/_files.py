@@ -117,7 +117,10 @@ def load(path: str | Path, function: Function) -> Regions:
         kept = arrays["kept"] if isinstance(function, TropicalPolynomial) else None
         tape = Tape.of_kept(function, kept)
         if tape is None or str(arrays["digest"]) != tape.digest:
-            raise InvalidInput(f"{path}: these are the regions of another function")
+            raise InvalidInput(
+                f"{path}: these are the regions of another function: give the same model, simplified in the same way "
+                "(the passes depend on the box)"
+            )
         box: Box | None = None
         if "box" in arrays:
             lower, upper = arrays["box"]
@@ -142,6 +145,8 @@ def load(path: str | Path, function: Function) -> Regions:
             _state(arrays, tape, len(domain.walls)) if "frontier" in arrays else None,
             kept,
         )
+    except InvalidInput:
+        raise
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise FormatError(f"{path}: not a file of regions: {error}") from None
     _check(regions, Path(path))
@@ -149,6 +154,8 @@ def load(path: str | Path, function: Function) -> Regions:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FormatError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_FILE:

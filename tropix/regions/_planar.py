@@ -182,7 +182,7 @@ class _Run:
         rounded = [[float(value) for value in corner] for corner in corners]
         middle = [sum(axis, Fraction(0)) / len(corners) for axis in zip(*corners, strict=True)]
         for candidate in (near, np.array([float(m) for m in middle])):
-            if _inside(lines, *(Fraction(float(value)) for value in candidate)):
+            if np.isfinite(candidate).all() and _inside(lines, *(Fraction(float(value)) for value in candidate)):
                 return rounded, candidate
         bits = 64
         while not _inside(lines, *(short := [Fraction(round(m * (1 << bits)), 1 << bits) for m in middle])):
