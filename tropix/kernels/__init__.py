@@ -9,12 +9,8 @@ The fast ones are loops around tiles: `_simd` says what a tile is and how LLVM c
 """
 
 from tropix.kernels._alignment import aligned_empty as aligned_empty
-from tropix.kernels._cell_facets import FACET as FACET
-from tropix.kernels._cell_facets import IMPLIED as IMPLIED
-from tropix.kernels._cell_facets import PERHAPS_IMPLIED as PERHAPS_IMPLIED
 from tropix.kernels._cell_facets import Expansion as Expansion
 from tropix.kernels._cell_facets import expand_cells as expand_cells
-from tropix.kernels._cell_facets import propose_facets as propose_facets
 from tropix.kernels._cell_forms import facet_rows as facet_rows
 from tropix.kernels._cell_forms import output_forms as output_forms
 from tropix.kernels._cell_forms import used_patterns as used_patterns
@@ -25,6 +21,10 @@ from tropix.kernels._cell_programs import cell_programs as cell_programs
 from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
+from tropix.kernels._facet_proposals import FACET as FACET
+from tropix.kernels._facet_proposals import IMPLIED as IMPLIED
+from tropix.kernels._facet_proposals import PERHAPS_IMPLIED as PERHAPS_IMPLIED
+from tropix.kernels._facet_proposals import propose_facets as propose_facets
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product as log_sum_exp_hessian_product
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product_numpy as log_sum_exp_hessian_product_numpy
 from tropix.kernels._line_traversal import LineProgram as LineProgram

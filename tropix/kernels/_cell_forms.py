@@ -1,4 +1,4 @@
-"""Affine forms of the output on many activation cells, and which segments they depend on."""
+"""Affine forms under the patterns of activation cells, with bounds of errors, and which segments they depend on."""
 
 from __future__ import annotations
 
@@ -46,6 +46,71 @@ def used_patterns(flat: tuple[Any, ...], patterns: Any) -> Any:
 
     over_rows(run, len(patterns), len(patterns) * len(source))
     return used
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def forms_of_pattern(inputs, start, source, weight, bias, segment, unit, pattern, form, error):  # type: ignore[no-untyped-def]
+    """The affine forms (n, d+1) of all values under a pattern, and bounds of their errors."""
+    width = inputs + 1
+    for v in range(len(bias)):
+        for c in range(width):
+            form[v, c] = 0.0
+            error[v, c] = 0.0
+        if v < inputs:
+            form[v, v] = 1.0
+            continue
+        a, b = start[v], start[v + 1]
+        if segment[v] >= 0:
+            chosen = source[a + pattern[segment[v]]]
+            for c in range(width):
+                form[v, c] = form[chosen, c]
+                error[v, c] = error[chosen, c]
+            continue
+        form[v, inputs] = bias[v]
+        error[v, inputs] = unit * abs(bias[v])
+        if a == b:
+            continue
+        if b == a + 1 and bias[v] == 0.0 and weight[a] == 1.0 and unit == 0.0:
+            for c in range(width):
+                form[v, c] = form[source[a], c]
+                error[v, c] = error[source[a], c]
+            continue
+        # Rounding errors are computed, not estimated: where all sums and products are exact the bound is 0.
+        for k in range(a, b):
+            w, j = weight[k], source[k]
+            size = abs(w)
+            plain = size == 1.0
+            for c in range(width):
+                factor = form[j, c]
+                if factor == 0.0 and error[j, c] == 0.0:
+                    continue
+                term = w * factor
+                before = form[v, c]
+                total = before + term
+                virtual = total - before
+                noise = abs((before - (total - virtual)) + (term - virtual)) + unit * abs(term)
+                if not plain:
+                    noise += _product_error(w, factor, term)
+                if error[j, c] != 0.0:
+                    noise += size * error[j, c] * 1.000001
+                form[v, c] = total
+                if noise != 0.0:
+                    error[v, c] = (error[v, c] + noise) * (1.0 + 4.0 * UNIT) + TINY
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _product_error(a, b, product):  # type: ignore[no-untyped-def]
+    """|a·b − product| where product = fl(a·b), exactly; a bound of it for very large or small numbers (Dekker 1971)."""
+    size = abs(product)
+    if not (1e-200 < size < 1e200 and 1e-100 < abs(a) < 1e100 and 1e-100 < abs(b) < 1e100):
+        return UNIT * size + TINY if product != 0.0 or (a != 0.0 and b != 0.0) else 0.0
+    big = 134217729.0 * a
+    a_high = big - (big - a)
+    a_low = a - a_high
+    big = 134217729.0 * b
+    b_high = big - (big - b)
+    b_low = b - b_high
+    return abs(a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
