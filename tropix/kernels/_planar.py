@@ -58,7 +58,7 @@ COARSE = 1e-9
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(program, stack, forms, ties, sides, chunk, answers, stages, state):  # type: ignore[no-untyped-def]
+def advance(program, stack, forms, scratch, ties, sides, chunk, answers, stages, state):  # type: ignore[no-untyped-def]
     """Work until something else must be done; returns what.
 
     ``stages`` (T+1, 2): how many rank rows belong to earlier stages, and the number of the base that was entered last.
@@ -86,7 +86,7 @@ def advance(program, stack, forms, ties, sides, chunk, answers, stages, state): 
             wanted = stage_segments[stage + 1] - stage_segments[stage]
             if not fits(stack, sides, state, f, start + count, first + wanted, 0, 0):
                 return GROW
-            enter_stage(program, forms, ties, stack.patterns, f, stage)
+            enter_stage(program, forms, scratch, ties, stack.patterns, f, stage)
             _open_stage(program, stack, f, stage)
             stages[stage, 1] = state[BASES]
             state[BASES] += 1

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.kernels import _planar_cells as cells
 from tropix.kernels._planar import advance, match_sides
+from tropix.kernels._planar_affine import PlanarScratch
 from tropix.kernels._planar_forms import PlanarProgram
 
 CHUNK = 4096
@@ -96,6 +97,14 @@ class PlanarMachine:
         )
         self._forms = np.zeros((5, len(program.bias)))
         self._forms[:3, :2] = np.stack([*np.eye(2), program.centre])
+        columns, longest = len(program.column_value), int(np.diff(program.step_columns).max(initial=1))
+        self._scratch = PlanarScratch(
+            np.zeros(int(max(program.step_block.max(initial=0), program.max_block.max(initial=0))) + 1),
+            np.zeros((columns, 3)),
+            np.full((len(program.step_size), 4), -1.0),
+            np.zeros(longest, dtype=np.int64),
+            np.zeros((longest, 3)),
+        )
         self._ties = np.zeros((segments, 6))
         self._stages = np.zeros((stages + 2, 2), dtype=np.int64)
         self._state = np.zeros(cells.STATE_SIZE, dtype=np.int64)
@@ -116,6 +125,7 @@ class PlanarMachine:
                     self._program,
                     self._stack,
                     self._forms,
+                    self._scratch,
                     self._ties,
                     self._sides,
                     self._chunk,
