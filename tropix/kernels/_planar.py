@@ -202,11 +202,12 @@ def _ask_pair(stack, answers, ties, s, column, start, count, state):  # type: ig
 def _settle_many(program, stack, forms, answers, s, base, start, count, state):  # type: ignore[no-untyped-def]
     """The winner of a segment, the smallest index of equal ones; −1 if there are several, −2 if that is open."""
     vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
+    entry_value, limit, wide, high = program.entry_value, program.limit, program.reach[0], program.reach[1]
     first, stop = program.entry[s], program.entry[s + 1]
     x, y = middle(stack.vertices, start, count)
     best, top = first, -np.inf
     for e in range(first, stop):
-        v = program.entry_value[e]
+        v = entry_value[e]
         value = forms[0, v] * x + forms[1, v] * y + forms[2, v]
         if value > top:
             best, top = e, value
@@ -214,7 +215,7 @@ def _settle_many(program, stack, forms, answers, s, base, start, count, state): 
     for e in range(first, stop):
         if e == best:
             continue
-        a, b, c, error, bound, steep = difference(program, forms, e, best)
+        a, b, c, error, bound, steep = difference(forms, entry_value, limit, wide, high, e, best)
         equal, before, one, two = True, start + count - 1, e - base, best - base
         for i in range(start, start + count):
             sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, i, ranks, one, two, exact)
@@ -241,6 +242,7 @@ def _central(program, stack, forms, ties, f):  # type: ignore[no-untyped-def]
     """The position in the list of the segment whose two largest entries tie nearest to the middle of the cell."""
     frames, pending, entry, entry_value = stack.frames, stack.pending, program.entry, program.entry_value
     list_start, size = frames[f, 3], frames[f, 4]
+    limit, wide, high = program.limit, program.reach[0], program.reach[1]
     if size == 1:
         return 0
     x, y = middle(stack.vertices, frames[f, 0], frames[f, 1])
@@ -259,7 +261,7 @@ def _central(program, stack, forms, ties, f):  # type: ignore[no-untyped-def]
                     best, second, top, lower = e, best, value, top
                 elif value > lower:
                     second, lower = e, value
-            distance = (top - lower) / difference(program, forms, best, second)[5]
+            distance = (top - lower) / difference(forms, entry_value, limit, wide, high, best, second)[5]
         if distance < nearest:
             place, nearest = p, distance
     return place

@@ -74,7 +74,8 @@ def enter_stage(program, forms, scratch, ties, patterns, f, stage):  # type: ign
     first: a, b, c, error, then what a value at a point of the domain may be off by, and |a| + |b|.
     """
     entry, entry_value, owner = program.entry, program.entry_value, program.owner
-    stage_segments = program.stage_segments
+    stage_segments, limit = program.stage_segments, program.limit
+    wide, high = program.reach[0], program.reach[1]
     if stage > 0:
         for s in range(stage_segments[stage - 1], stage_segments[stage]):
             chosen, target = entry_value[entry[s] + patterns[f, s]], owner[s]
@@ -87,20 +88,20 @@ def enter_stage(program, forms, scratch, ties, patterns, f, stage):  # type: ign
     for s in range(stage_segments[stage], stage_segments[stage + 1]):
         first = entry[s]
         if entry[s + 1] - first == 2:
-            a, b, c, error, bound, steep = difference(program, forms, first + 1, first)
+            a, b, c, error, bound, steep = difference(forms, entry_value, limit, wide, high, first + 1, first)
             ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5] = a, b, c, error, bound, steep
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def difference(program, forms, entry, other):  # type: ignore[no-untyped-def]
+def difference(forms, values, limit, wide, high, entry, other):  # type: ignore[no-untyped-def]
     """The form of one entry minus that of another: a, b, c, error, bound of a value's error, |a| + |b|."""
-    i, j = program.entry_value[entry], program.entry_value[other]
+    i, j = values[entry], values[other]
     a, b, c = forms[0, i] - forms[0, j], forms[1, i] - forms[1, j], forms[2, i] - forms[2, j]
-    size = abs(a) * program.reach[0] + abs(b) * program.reach[1] + abs(c)
+    size = abs(a) * wide + abs(b) * high + abs(c)
     error = forms[3, i] + forms[3, j]
     mass = abs(forms[0, i]) + abs(forms[1, i]) + abs(forms[2, i])
     mass += abs(forms[0, j]) + abs(forms[1, j]) + abs(forms[2, j])
-    if error > 0.0 or not mass * ROOM < min(program.limit[i], program.limit[j]):
+    if error > 0.0 or not mass * ROOM < min(limit[i], limit[j]):
         error = (error + UNIT * size) * ROOM
         if size > 0.0:
             error += TINY

@@ -142,6 +142,7 @@ class _Steps:
         self._part_norm: list[float] = []
         self._values: list[IntArray] = []
         self._starts: list[IntArray] = [np.zeros(1, dtype=np.int64)]
+        self._entries = 0
         self._rows: list[IntArray] = []
         self._weights: list[FloatArray] = [np.zeros(0)]
 
@@ -168,7 +169,8 @@ class _Steps:
         places = _joint([tape.offsets[source] + np.arange(tape.sizes[source]) for source in step.sources])
         self._columns.append(self._columns[-1] + len(used))
         self._values.append(places[used])
-        self._starts.append(self._starts[-1][-1] + np.cumsum(counts[used]))
+        self._starts.append(self._entries + np.cumsum(counts[used]))
+        self._entries += by_column.nnz
         self._rows.append(by_column.indices)
         self._weights.append(by_column.data)
         self._part_block += step.sources
