@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -50,7 +52,9 @@ def test_counts_by_each_definition(tropix: Any, model: Path) -> None:
     assert report["affine_regions"] == found.n_affine_regions
     assert report["affine_maps"] == found.n_affine_maps
     assert (report["complete"], report["exact"], report["stopped"]) == (True, True, None)
-    assert {int(k): v for k, v in report["facets_by_depth"].items()} == found.cells_by_depth
+    assert {int(k): v for k, v in report["facets_by_depth"].items()} == found.facets_by_depth
+    assert {int(k): v for k, v in report["cells_by_depth"].items()} == found.cells_by_depth
+    assert sum(report["facets_by_depth"].values()) == len(found.adjacency[0])
     assert report["ceiling"]["activation_cells"] == regions.serra_upper(2, [6, 5]) >= found.n_cells
     everywhere = asked(tropix, "regions", model, "--passes", "none")
     assert everywhere["activation_cells"] == regions.enumerate(relu_net([2, 6, 5, 3])).n_cells
@@ -75,13 +79,20 @@ def test_count_only_and_fast(tropix: Any, model: Path) -> None:
     assert "not proved" in tropix("regions", model, "--box", "-2,2", "--fast")[1]
 
 
-def test_partial_results_say_so(tropix: Any, model: Path) -> None:
+def test_partial_results_say_so(tropix: Any, model: Path, tmp_path: Path) -> None:
     report = asked(tropix, "regions", model, "--box", "-2,2", "--max", 5)
     assert not report["complete"]
     assert "limit of 5 cells" in report["stopped"]
     out = tropix("regions", model, "--box", "-2,2", "--max", 5)[1]
     assert "at least" in out
     assert "partial: the limit of 5 cells was reached" in out
+    picture = tmp_path / "cells.html"
+    assert tropix("regions", model, "--box", "-2,2", "--max", 5, "--plot", picture)[0] == 0
+    assert "more are missing" in picture.read_text()
+    assert tropix("regions", model, "--box", "-2,2", "--plot", picture)[0] == 0
+    assert "more are missing" not in picture.read_text()
+    assert tropix("boundary", model, "--classes", "0,1", "--box", "-2,2", "--max", 5, "--plot", picture)[0] == 0
+    assert "on the cells found" in picture.read_text()
 
 
 def test_cells_are_written(tropix: Any, model: Path, tmp_path: Path) -> None:
@@ -155,6 +166,53 @@ def test_the_box_around_data(tropix: Any, model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "data.html").read_text().count("<circle") == 3
 
 
+def test_boxes_in_other_ways(tropix: Any, model: Path, tmp_path: Path) -> None:
+    box = tmp_path / "box.csv"
+    box.write_text("-1,-0.5\n1.5,2\n")
+    report = asked(tropix, "regions", model, "--box", box)
+    assert report["box"] == [["-1.0", "-0.5"], ["1.5", "2.0"]]
+    for same in ("-1,1.5;-0.5,2", "-1:1.5,-0.5:2", "-1:1.5;-0.5:2"):
+        again = asked(tropix, "regions", model, "--box", same)
+        assert (again["box"], again["activation_cells"]) == (report["box"], report["activation_cells"])
+    assert asked(tropix, "regions", model, "--box", "-1:1")["box"] == [["-1.0", "-1.0"], ["1.0", "1.0"]]
+    box.write_text("-1,-0.5\n")
+    code, _, err = tropix("regions", model, "--box", box)
+    assert code == 2
+    assert "1 rows: expected a row of lower and a row of upper ends" in err
+
+
+def test_data_among_the_cells(tropix: Any, model: Path, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    np.save(tmp_path / "data.npy", points)
+    report = asked(tropix, "regions", model, "--data", tmp_path / "data.npy", "--margin", "0.5", "--passes", "none")
+    circuit = relu_net([2, 6, 5, 3])
+    found = regions.enumerate(circuit, (points.min(axis=0) - 0.5, points.max(axis=0) + 0.5))
+    assert report["activation_cells"] == found.n_cells
+    cells = [found[found.locate(point) or 0] for point in points]
+    assert report["data"]["points"] == 40
+    assert report["data"]["cells"] == len({cell.number for cell in cells})
+    whole = [regions.describe(circuit, point) for point in points]  # walls of the box are no boundaries
+    near = [min(facet.distance(point) for facet in cell.facets) for cell, point in zip(whole, points, strict=True)]
+    assert report["data"]["nearest_boundary"] == pytest.approx(min(near))
+    assert report["data"]["median_distance"] == pytest.approx(float(np.median(near)))
+
+
+def test_certificates_and_resumption(tropix: Any, tmp_path: Path) -> None:
+    model = saved(tmp_path, relu_net([3, 7, 5, 2]))
+    whole = asked(tropix, "regions", model, "--box", "-1,1", "--certify")
+    assert whole["certificate"] == {"kind": "volumes", "holds": True, "reason": None}
+    part = tmp_path / "part.npz"
+    report = asked(tropix, "regions", model, "--box", "-1,1", "--max", "20", "-o", part, "--certify")
+    assert not report["complete"]
+    assert report["certificate"]["holds"] is False
+    rest = asked(tropix, "regions", model, "--box", "-1,1", "--resume", part)
+    assert rest["complete"]
+    assert rest["activation_cells"] == whole["activation_cells"]
+    code, _, err = tropix("regions", saved(tmp_path, relu_net([3, 7, 5, 2], 1), "other.txt"), "--resume", part)
+    assert code == 2
+    assert "another function" in err
+
+
 def test_slices(tropix: Any, tmp_path: Path) -> None:
     circuit = relu_net([5, 6, 4, 2])
     path = saved(tmp_path, circuit)
@@ -168,6 +226,12 @@ def test_slices(tropix: Any, tmp_path: Path) -> None:
     np.savetxt(file, corners[:2], delimiter=",")
     line = asked(tropix, "regions", path, "--slice", file, "--box", "0,1", "--passes", "none")
     assert line["activation_cells"] == regions.enumerate(regions.slice_through(circuit, corners[:2]), (0, 1)).n_cells
+    picture = tmp_path / "line.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert tropix("regions", path, "--slice", file, "--plot", picture)[0] == 0
+    labels = re.findall(r">([^<>]+)</text>", picture.read_text())
+    assert "u" in labels
+    assert "v" not in labels  # upwards is the output
     pieces = asked(tropix, "boundary", path, "--classes", "0,1", "--slice", text, "--box", "-2,2")["pieces"]
     for piece in pieces:
         u = np.array(piece["point"])

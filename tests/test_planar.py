@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from fractions import Fraction
 from math import comb
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -338,3 +340,17 @@ def test_points_that_are_no_floats_are_rational() -> None:
     found = regions.enumerate(circuit, SQUARE)
     ours = pairs(cells.patterns, cells.offsets, cells.neighbours)
     assert ours == pairs(found.patterns, found.facet_offsets, found.neighbours)
+
+
+def test_nothing_found_is_partial_and_can_be_resumed(tmp_path: Path) -> None:
+    """Stopped before the first cell: no counts, but everything can be asked for, written and gone on from."""
+    circuit = layers([np.array([[0.1, 0.2], [0.3, 0.6], [1, 1]]), np.ones((1, 3))], [np.array([0.3, 0.9, 0]), [0]])
+    part = regions.enumerate(circuit, (-1, 1), time_limit=0.0)
+    assert (part.n_cells, part.n_affine_regions, part.n_affine_maps, part.complete) == (0, 0, 0, False)
+    assert json.loads(part.to_json())["cells"] == []
+    (tmp_path / "part.npz").write_bytes(part.to_npz())
+    whole = regions.enumerate(circuit, (-1, 1))
+    for begun in (part, regions.load(tmp_path / "part.npz", circuit)):
+        again = regions.enumerate(circuit, resume=begun)
+        assert again.complete
+        assert sorted(keys(again.patterns)) == sorted(keys(whole.patterns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -58,6 +59,19 @@ def test_polynomials(tmp_path: Path) -> None:
         regions.load(path, TropicalPolynomial(f.exponents, f.coefficients + 1.5 * np.arange(30)))
 
 
+def test_functions_that_differ_by_rounding_are_not_mixed_up(tmp_path: Path) -> None:
+    third, near = (
+        TropicalPolynomial.parse(text, ["x"]) for text in ("max(x/3, 1 - x)", "max(0.3333333333333333*x, 1 - x)")
+    )
+    assert third.coefficients.tolist() == near.coefficients.tolist()
+    assert third.exponents.tolist() == near.exponents.tolist()
+    path = tmp_path / "cells.npz"
+    path.write_bytes(regions.enumerate(third).to_npz())
+    assert len(regions.load(path, third)) == 2
+    with pytest.raises(InvalidInput, match="another function"):
+        regions.load(path, near)
+
+
 def test_json_and_csv() -> None:
     found = regions.enumerate(relu_net([2, 5, 1], 5), (-1, 1))
     data = json.loads(found.to_json())
@@ -97,10 +111,27 @@ def test_bad_files(tmp_path: Path) -> None:
         ("patterns", arrays["patterns"] + 7),
         ("facet_offsets", arrays["facet_offsets"][::-1]),
         ("frontier", arrays["frontier"][:-1]),
+        ("facet_entries", arrays["facet_entries"] + 1000),
+        ("facet_segments", arrays["facet_segments"] - 5),
+        ("neighbours", arrays["neighbours"].astype(str)),
+        ("points", arrays["points"].astype(str)),
+        ("keys", arrays["keys"] + 7),
+        ("counts", arrays["counts"][:-1]),
+        ("behind", arrays["behind"] + 1000),
+        ("entries", arrays["entries"] + 1000),
+        ("segments", arrays["segments"].astype(np.float64)),
+        ("void", np.array([1000])),
         ("version", np.array(2)),
     ):
         np.savez(path, **{**arrays, name: wrong})
         with pytest.raises(FormatError):
+            regions.load(path, circuit)
+    for seed in range(200):  # damage anywhere in the archive
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(good)
+        damaged[rng.integers(len(good))] = rng.integers(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(FormatError, InvalidInput):
             regions.load(path, circuit)
     np.savez(path, **{**arrays, "patterns": np.array([{}], dtype=object)})
     with pytest.raises(FormatError):

@@ -203,6 +203,53 @@ def test_no_sampled_pattern_is_missing(kind: str) -> None:
     assert len(seen) > 1
 
 
+def test_equal_entries_beside_others() -> None:
+    def maxout(*rows: list[float]) -> Circuit:
+        builder = CircuitBuilder(len(rows[0]))
+        entries = builder.affine([(0, np.array(rows))], np.zeros(len(rows)))
+        return builder.build(builder.log_sum_exp(entries, 0.0, np.array([0, len(rows)])))
+
+    for circuit, patterns in (
+        (maxout([1], [1], [0]), {(0,), (2,)}),
+        (maxout([0], [0], [1], [1]), {(0,), (2,)}),
+        (maxout([1, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0]), {(0,), (1,), (3,)}),
+    ):
+        found = regions.enumerate(circuit)
+        assert {tuple(row) for row in found.patterns.tolist()} == patterns
+        assert regions.certify_completeness(found, "facets")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_maxima_over_repeated_entries(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    d = 1 + seed % 3
+    builder, value = CircuitBuilder(d), 0
+    for _ in range(2):
+        rows, bias = rng.integers(-2, 3, size=(6, builder.size(value))), rng.integers(-1, 2, size=6)
+        pick = rng.integers(0, 4, size=6)
+        value = builder.affine([(value, rows[pick].astype(np.float64))], bias[pick].astype(np.float64))
+        value = builder.log_sum_exp(value, 0.0, np.array([0, 3, 6]))
+    circuit = builder.build(value)
+    for box in (None, Box.of((-1.0, 1.5), d)):
+        found = regions.enumerate(circuit, box)
+        assert {tuple(row) for row in found.patterns.tolist()} == all_patterns(circuit, box)
+        assert regions.certify_completeness(found, "facets")
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e140])
+def test_numbers_far_from_one(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    builder = CircuitBuilder(3)
+    hidden = builder.relu(builder.affine([(0, scale * rng.normal(size=(4, 3)))], scale * rng.normal(size=4)))
+    hidden = builder.relu(builder.affine([(hidden, rng.normal(size=(3, 4)) * scale)], rng.normal(size=3)))
+    circuit = builder.build(builder.affine([(hidden, np.ones((1, 3)))], [0.0]))
+    for box in (None, (-1, 1)):
+        found = regions.enumerate(circuit, box)
+        assert regions.certify_completeness(found, "facets")
+        maps = {tuple(cell.exact_map.fractions().ravel()) for cell in found}
+        assert found.n_affine_maps == len(maps)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 5])
@@ -396,6 +443,14 @@ def test_rational_functions_and_fractions() -> None:
     found = regions.enumerate(TropicalRational(p, q))
     assert found.n_cells == 5  # three sectors around (−1, 0), of which the line x + y = 0 cuts two
     assert found.n_affine_maps == 5
+
+
+def test_fractions_that_no_float_holds() -> None:
+    from fractions import Fraction
+
+    f = TropicalPolynomial([[0], [Fraction(1, 10**400)]], [0, 0])
+    with pytest.raises(InvalidInput, match="below the range"):
+        regions.enumerate(f)
 
 
 @pytest.mark.parametrize("box", [None, (-1, 1)])

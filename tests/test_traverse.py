@@ -376,7 +376,7 @@ def test_what_cannot_be_traversed() -> None:
     far = builder.build(builder.affine([(builder.affine([(0, large)], np.zeros(1)), large)], np.zeros(1)))
     with pytest.raises(InvalidInput, match="float64"):
         traverse(far, [0], [1])
-    with pytest.raises(Unsupported, match="rescale"):
+    with pytest.raises(InvalidInput, match="rescale"):
         traverse(TropicalPolynomial([[1], [0]], [Fraction(1, 10**330), 0]), [0], [1])
     with pytest.raises(Unsupported, match="softmax"):
         traverse(Circuit((Input(1), Gibbs(0, 1.0, uniform_segments(1, 1))), 1), [0], [1])

@@ -62,7 +62,9 @@ class Box:
 
     @classmethod
     def parse(cls, text: str, dimension: int) -> Box:
-        """Read ``"-1,1"`` (every coordinate) or ``"-1,1;0,2"`` (one interval a coordinate)."""
+        """Read ``"-1,1"`` (every coordinate) or ``"-1,1;0,2"`` (one interval a coordinate); also ``"-1:1,0:2"``."""
+        if ":" in text:
+            text = text.replace(",", ";").replace(":", ",")
         try:
             pairs = [[float(number) for number in part.split(",")] for part in text.split(";")]
             ends = np.array(pairs, dtype=np.float64)

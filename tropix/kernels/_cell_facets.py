@@ -721,7 +721,10 @@ def _untie(  # type: ignore[no-untyped-def]
     inputs, start, source, weight, bias, segment, owner, entry, unit, pattern, tied, direction, behind, form, error,
     slopes, doubts,
 ):  # fmt: skip
-    """Choose among entries that are equal on the cell by their slopes behind the facet; whether that was certain."""
+    """Choose among entries that are equal on the cell by their slopes behind the facet; whether that was certain.
+
+    In the segment that ties on the facet, the one whose winner ``behind`` differs, no entry of the cell wins behind it.
+    """
     for v in range(len(bias)):
         if v < inputs:
             slopes[v], doubts[v] = direction[v], 0.0
@@ -740,7 +743,7 @@ def _untie(  # type: ignore[no-untyped-def]
                 noise = doubts[source[a]]
             slopes[v], doubts[v] = total, noise
             continue
-        if tied[s]:
+        if tied[s] and behind[s] == pattern[s]:
             winner = source[a + pattern[s]]
             best = -1
             for e in range(b - a):

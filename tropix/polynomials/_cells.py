@@ -36,6 +36,8 @@ TIE = 1e-11
 SMALLEST = 1e-290
 SUBNORMAL = 2.0**-1074
 """Rational numbers below the smallest normal float are rounded to multiples of this."""
+LONG = 900
+"""Rows of integers of more bits are scaled before they become floats: their size does not matter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -392,7 +394,9 @@ def point_beyond(rows: ObjectArray, which: Sequence[int]) -> list[Rationals | No
     polyhedron has an interior. No row may be zero.
     """
     zero = np.zeros_like(rows[:1])
-    functions = [Rationals(np.concatenate([zero, rows[i : i + 1]]), 1) for i in range(len(rows))]
+    sizes = [max(int(value).bit_length() for value in row) for row in rows.tolist()]
+    units = [1 << size if size > LONG else 1 for size in sizes]
+    functions = [Rationals(np.concatenate([zero, rows[i : i + 1]]), unit) for i, unit in enumerate(units)]
     choices = np.tile(2 * np.arange(len(rows)), (len(which), 1))
     choices[np.arange(len(which)), list(which)] += 1
     verdicts = Cells(functions, None).decide(choices)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import TypeAlias
 
 import flint
 import numpy as np
 
-from tropix.arrays import BoolArray, IntArray, ObjectArray
+from tropix.arrays import BoolArray, FloatArray, IntArray, ObjectArray
 from tropix.exact import Rationals
 from tropix.kernels import propose_facets
 from tropix.polynomials import point_beyond
@@ -28,6 +29,9 @@ class Hyperplane:
     walls: tuple[int, ...]
 
 
+Hyperplanes: TypeAlias = tuple[Hyperplane, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class ExactCell:
     """An activation cell {x : a·x + b ≤ 0 for all hyperplanes}, with a point strictly inside.
@@ -39,7 +43,7 @@ class ExactCell:
     domain: Domain
     pattern: IntArray
     point: Rationals
-    hyperplanes: tuple[Hyperplane, ...]
+    hyperplanes: Hyperplanes
 
     @classmethod
     def around(cls, tape: Tape, domain: Domain, pattern: IntArray, near: Rationals) -> ExactCell | None:
@@ -50,7 +54,11 @@ class ExactCell:
             return None
         cell = cls(tape, domain, pattern, near, planes)
         point = near if cell.holds_inside(near) else inner_point(cell.rows, tape.inputs)
-        return None if point is None else cls(tape, domain, pattern, cell._short(point), planes)
+        if point is None:
+            return None
+        found = cls(tape, domain, pattern, cell._short(point), planes)
+        found.__dict__["rows"] = cell.rows
+        return found
 
     @cached_property
     def rows(self) -> ObjectArray:
@@ -90,9 +98,7 @@ class ExactCell:
         Floating point proposes points and multipliers and proves some; rational arithmetic checks or decides the rest.
         """
         rows = self.rows
-        sizes = np.array([max(abs(value) for value in row).bit_length() for row in rows.tolist()])
-        floats = np.array([[v / (1 << int(n)) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
-        states, bases, points = propose_facets(floats.reshape(rows.shape), self.point.floats(), self.domain.ends)
+        states, bases, points = propose_facets(_scaled_floats(rows), self.point.floats(), self.domain.ends)
         witnesses: dict[int, Rationals] = {}
         unsure = []
         for i, state in enumerate(states.tolist()):
@@ -138,35 +144,54 @@ class ExactCell:
         return pattern, crossing + direction * Rationals.of(np.array([half], dtype=object))
 
 
-def _hyperplanes(
-    tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[ObjectArray]
-) -> tuple[Hyperplane, ...] | None:
+def _scaled_floats(rows: ObjectArray) -> FloatArray:
+    """Rows of integers as floats of size one: each times a power of two, and rounded once."""
+    try:
+        floats = rows.astype(np.int64).astype(np.float64)
+        largest = np.abs(floats).max(axis=1, initial=1.0)
+        return np.asarray(np.ldexp(floats, -np.frexp(largest)[1][:, None]))
+    except OverflowError:
+        sizes = [max(abs(value) for value in row).bit_length() for row in rows.tolist()]
+        return np.array([[v / (1 << n) for v in row] for row, n in zip(rows.tolist(), sizes, strict=True)])
+
+
+def _hyperplanes(tape: Tape, domain: Domain, pattern: IntArray, maps: Sequence[ObjectArray]) -> Hyperplanes | None:
     """The distinct inequalities of a pattern; None if one of them says 0 < 0: that pattern has no cell."""
-    ties: dict[tuple[int, ...], list[tuple[int, int]]] = {}
-    for step in tape.steps:
-        if not isinstance(step, MaxStep) or step.size == step.segments[-1]:
-            continue
-        table = maps[step.source]
-        widths = np.diff(step.segments)
-        winners = pattern[step.first : step.first + step.size]
-        segment = np.repeat(np.arange(step.size), widths)
-        entry = np.arange(len(table)) - step.segments[segment]
-        rows = table - table[(step.segments[:-1] + winners)[segment]]
-        flat_rows = ~(rows[:, :-1] != 0).any(axis=1)
-        above = (rows[:, -1] > 0) | ((rows[:, -1] == 0) & (entry < winners[segment]))
-        if (flat_rows & above).any():
-            return None
-        kept = np.flatnonzero(~flat_rows & ~_far_away(rows, domain))
-        names = zip((step.first + segment[kept]).tolist(), entry[kept].tolist(), strict=True)
-        for name, key in zip(names, map(tuple, _primitive_rows(rows[kept]).tolist()), strict=True):
-            ties.setdefault(key, []).append(name)
     walls: dict[tuple[int, ...], list[int]] = {}
     for w, key in enumerate(map(tuple, _primitive_rows(domain.walls.numerators).tolist())):
         if any(key[:-1]):
             walls.setdefault(key, []).append(w)
         elif key[-1] > 0:
             return None
-    return tuple(Hyperplane(row, tuple(ties.get(row, ())), tuple(walls.get(row, ()))) for row in {**walls, **ties})
+    flat = tape.flat
+    segment, entry, value = tape.rivals
+    table = np.concatenate(maps)
+    rows = table[value] - table[flat.source[flat.start[flat.owner] + pattern][segment]]
+    level = ~(rows[:, :-1] != 0).any(axis=1)
+    above = (rows[:, -1] > 0) | ((rows[:, -1] == 0) & (entry < pattern[segment]))
+    if (level & above).any():
+        return None
+    kept = np.flatnonzero(~level & ~_far_away(rows, domain))
+    keys, group = _distinct(_primitive_rows(rows[kept]))
+    ties: list[list[tuple[int, int]]] = [[] for _ in keys]
+    for place, s, e in zip(group, segment[kept].tolist(), entry[kept].tolist(), strict=True):
+        ties[place].append((s, e))
+    named = dict(zip(keys, ties, strict=True))
+    return tuple(Hyperplane(row, tuple(named.get(row, ())), tuple(walls.get(row, ()))) for row in {**walls, **named})
+
+
+def _distinct(rows: ObjectArray) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The different rows in the order of their first occurrence, and for each row which of them it is."""
+    if rows.dtype == np.int64 and len(rows):
+        blank = np.ascontiguousarray(rows).view(np.dtype((np.void, 8 * rows.shape[1]))).ravel()
+        _, first, group = np.unique(blank, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        return list(map(tuple, rows[first[order]].tolist())), place[group.ravel()].tolist()
+    seen: dict[tuple[int, ...], int] = {}
+    places = [seen.setdefault(tuple(row), len(seen)) for row in rows.tolist()]
+    return list(seen), places
 
 
 def _far_away(rows: ObjectArray, domain: Domain) -> BoolArray:

@@ -84,6 +84,8 @@ class ExactTape:
             below = np.searchsorted(offsets, sources, side="right") - 1
             factors = np.array([affine.denominator // self.denominators[s] for s in range(block)], dtype=object)
             exact = numbers.numerators * factors[below] // numbers.denominator if b > a else np.zeros(0, dtype=object)
+            if max(map(abs, (*affine.bias.tolist(), *exact.tolist())), default=0) >= 1 << 61:
+                return None  # too large for floats, perhaps
             size = np.abs(affine.bias.astype(np.float64))
             np.add.at(
                 size, np.repeat(np.arange(stop - first), counts), np.abs(exact.astype(np.float64)) * largest[sources]

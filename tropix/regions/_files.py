@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tropix.arrays import FloatArray
+from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box, Polyhedron
 from tropix.errors import FormatError, InvalidInput
 from tropix.exact import Rationals
 from tropix.regions._domain import Domain
 from tropix.regions._search import Facets, State
-from tropix.regions._tape import Function, Tape
+from tropix.regions._tape import AffineStep, Function, Tape
 
 if TYPE_CHECKING:
     from tropix.regions._regions import Regions
@@ -129,20 +130,21 @@ def load(path: str | Path, function: Function) -> Regions:
             if "weights" in arrays:
                 box = Polyhedron(lower, upper, arrays["weights"], arrays["bounds"])
         stopped = str(arrays["stopped"]) or None
+        domain = Domain.of(box, tape.inputs)
         regions = Regions(
             tape,
-            Domain.of(box, tape.inputs),
+            domain,
             arrays["patterns"],
             arrays["points"],
             _points(arrays, "exact_points"),
-            arrays["facet_offsets"],
-            arrays["facet_segments"],
-            arrays["facet_entries"],
-            arrays["neighbours"],
+            _integers(arrays, "facet_offsets"),
+            _integers(arrays, "facet_segments"),
+            _integers(arrays, "facet_entries"),
+            _integers(arrays, "neighbours"),
             bool(arrays["exact"]),
             stopped,
             float(arrays["seconds"]),
-            _state(arrays, tape) if "frontier" in arrays else None,
+            _state(arrays, tape, len(domain.walls)) if "frontier" in arrays else None,
             kept,
         )
     except (KeyError, ValueError, TypeError, IndexError) as error:
@@ -158,38 +160,60 @@ def _read(path: Path) -> dict[str, Any]:
                 raise FormatError(f"{path}: larger than {MAX_FILE >> 30} GiB")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(f"{path}: not a file of regions: {error}") from None
 
 
 def _check(regions: Regions, path: Path) -> None:
     """That the arrays fit one another; what they claim can be checked by `certify_completeness`."""
     count, d = len(regions.points), regions.tape.inputs
+    walls = len(regions.domain.walls)
     facets = len(regions.neighbours)
     offsets = regions.facet_offsets
     good = (
         regions.patterns.shape == (count, regions.tape.segment_count)
         and regions.patterns.dtype in (np.uint8, np.uint16)
         and regions.points.shape == (count, d)
+        and regions.points.dtype == np.float64
         and offsets.shape == (count + 1,)
         and offsets[0] == 0
         and offsets[-1] == facets == len(regions.facet_segments) == len(regions.facet_entries)
         and bool((np.diff(offsets) >= 0).all())
         and bool((regions.neighbours < count).all() and (regions.neighbours >= -2).all())
-        and bool((regions.facet_segments < regions.tape.segment_count).all())
+        and _named(regions.tape, walls, regions.facet_segments, regions.facet_entries)
+        and all(0 <= number < count for number in regions.exact_points)
         and bool((regions.patterns < np.diff(regions.tape.flat.entry)).all())
     )
     if not good:
         raise FormatError(f"{path}: not a file of regions: its arrays do not fit together")
 
 
+def _named(tape: Tape, walls: int, segments: IntArray, entries: IntArray) -> bool:
+    """Whether facets are named by ties and walls that there are."""
+    if not bool(((segments >= -1) & (segments < tape.segment_count) & (entries >= 0)).all()):
+        return False
+    return bool((entries < np.append(np.diff(tape.flat.entry), walls)[segments]).all())
+
+
+def _integers(arrays: dict[str, Any], name: str) -> IntArray:
+    """A column of integers."""
+    column = arrays[name]
+    if column.ndim != 1 or column.dtype.kind != "i":
+        raise ValueError(f"{name} holds no integers")
+    return np.asarray(column)
+
+
 def _digest(tape: Tape) -> str:
-    """What tells one tape from another: all its numbers."""
+    """What tells one tape from another: all its numbers, as floats and where those are rounded as they are meant."""
     seen = hashlib.sha256()
     for part in tape.flat:
         array = np.asarray(part)
         seen.update(f"{array.dtype}{array.shape}".encode())
         seen.update(np.ascontiguousarray(array).tobytes())
+    for step in tape.steps:
+        if isinstance(step, AffineStep) and step.exact is not None:
+            for numbers in (*step.exact[0], step.exact[1]):
+                seen.update(" ".join(f"{n:x}" for n in [*numbers.numerators.ravel(), numbers.denominator]).encode())
     return seen.hexdigest()
 
 
@@ -220,7 +244,7 @@ def _state_arrays(state: State, inputs: int) -> dict[str, Any]:
         for segment, entry, neighbour in zip(anew.segments, anew.entries, anew.neighbours, strict=True)
     ]
     return {
-        "keys": np.frombuffer(b"".join(state.keys), dtype=np.uint8).reshape(len(state.keys), -1),
+        "keys": np.frombuffer(b"".join(state.keys), dtype=np.uint8).reshape(len(state.keys), len(state.keys[0])),
         "frontier": starts,
         "rays": rays,
         "parents": np.array(state.parents, dtype=np.int64),
@@ -232,29 +256,51 @@ def _state_arrays(state: State, inputs: int) -> dict[str, Any]:
     }
 
 
-def _state(arrays: dict[str, Any], tape: Tape) -> State:
-    keys = [row.tobytes() for row in np.ascontiguousarray(arrays["keys"], dtype=np.uint8)]
+def _state(arrays: dict[str, Any], tape: Tape, walls: int) -> State:
+    keys, width = [row.tobytes() for row in arrays["keys"]], arrays["patterns"].dtype
     points: list[FloatArray] = list(arrays["looked_at"].astype(np.float64))
     starts = zip(arrays["frontier"].astype(np.float64), arrays["rays"].astype(np.float64), strict=True)
     if len(arrays["frontier"]) != len(keys) - len(points) or arrays["frontier"].shape[1] != tape.inputs:
         raise ValueError("its frontier does not fit its cells")
+    met = np.frombuffer(b"".join(keys), dtype=width).reshape(len(keys), tape.segment_count)
+    counts, segments = _integers(arrays, "counts"), _integers(arrays, "segments")
+    entries, behind = _integers(arrays, "entries"), _integers(arrays, "behind")
+    anew, parents, void = arrays["replaced"], _integers(arrays, "parents"), _integers(arrays, "void")
+    known = np.concatenate([behind, anew[:, 3]])
+    if not (
+        arrays["keys"].dtype == np.uint8
+        and arrays["rays"].shape == arrays["frontier"].shape
+        and arrays["looked_at"].shape[1] == tape.inputs
+        and bool((met < np.diff(tape.flat.entry)).all())
+        and len(counts) == len(points)
+        and bool((counts >= 0).all())
+        and counts.sum() == len(segments) == len(entries) == len(behind)
+        and anew.dtype.kind == "i"
+        and _named(tape, walls, np.concatenate([segments, anew[:, 1]]), np.concatenate([entries, anew[:, 2]]))
+        and bool(((known >= -1) & (known < len(keys))).all())
+        and len(parents) == len(keys)
+        and bool(((parents >= -1) & (parents < len(keys))).all())
+        and all(0 <= number < len(points) for number in [*void.tolist(), *anew[:, 0].tolist()])
+        and all(0 <= number < len(keys) for number in arrays["all_exact_points_of"].tolist())
+    ):
+        raise ValueError("where the search stood does not fit together")
     replaced: dict[int, Facets] = {}
-    for number, segment, entry, neighbour in arrays["replaced"].tolist():
-        anew = replaced.setdefault(number, Facets())
-        anew.segments.append(segment)
-        anew.entries.append(entry)
-        anew.neighbours.append(neighbour)
-    for anew in replaced.values():
-        anew.counts.append(len(anew.segments))
-    columns = [arrays[name].tolist() for name in ("counts", "segments", "entries", "behind")]
+    for number, segment, entry, neighbour in anew.tolist():
+        facets = replaced.setdefault(number, Facets())
+        facets.segments.append(segment)
+        facets.entries.append(entry)
+        facets.neighbours.append(neighbour)
+    for facets in replaced.values():
+        facets.counts.append(len(facets.segments))
+    columns = [column.tolist() for column in (counts, segments, entries, behind)]
     return State(
         {key: i for i, key in enumerate(keys)},
         keys,
         deque(starts),
-        arrays["parents"].tolist(),
+        parents.tolist(),
         points,
         _points(arrays, "all_exact_points"),
         Facets(*columns),
         replaced,
-        set(arrays["void"].tolist()),
+        set(void.tolist()),
     )

@@ -20,6 +20,8 @@ def map_labels(tape: Tape, patterns: Any) -> IntArray:
     Cells whose output depends on the same winners share their map; maps that differ by more than their rounding errors
     are different; the rest is compared in rational arithmetic.
     """
+    if not len(patterns):
+        return np.zeros(0, dtype=np.int64)
     used = used_patterns(tuple(tape.flat), patterns)
     rows = np.ascontiguousarray(used).view(np.dtype((np.void, used.shape[1] * 2))).ravel() if used.shape[1] else None
     if rows is None:
@@ -51,8 +53,9 @@ def _projections(tape: Tape, patterns: Any) -> tuple[FloatArray, FloatArray]:
         part = slice(start, start + step)
         forms, errors = output_forms(flat, patterns[part])
         values = forms.reshape(-1, size)
-        middle = values @ weights
-        doubt = errors.reshape(-1, size) @ weights
-        doubt += (size + 3) * 2.0**-53 * (np.abs(values) @ weights) + 1e-300
-        low[part], high[part] = middle - 1.01 * doubt, middle + 1.01 * doubt
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is nan, and not apart from anything
+            middle = values @ weights
+            doubt = errors.reshape(-1, size) @ weights
+            doubt += (size + 3) * 2.0**-53 * (np.abs(values) @ weights) + 1e-300
+            low[part], high[part] = middle - 1.01 * doubt, middle + 1.01 * doubt
     return low, high

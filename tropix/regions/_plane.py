@@ -9,7 +9,7 @@ import numpy as np
 from tropix.regions._domain import Domain
 from tropix.regions._planar import PlanarCells
 from tropix.regions._regions import Regions
-from tropix.regions._search import Facets, State
+from tropix.regions._search import Facets, Search, State
 from tropix.regions._tape import Tape
 
 
@@ -41,6 +41,8 @@ def planar_regions(tape: Tape, domain: Domain, cells: PlanarCells, stopped: str 
 def _state(regions: Regions) -> State:
     """What a search over facets would have: cells with an unknown neighbour have not been looked at."""
     count = len(regions)
+    if not count:
+        return Search(regions.tape, regions.domain, regions.exact).state  # nothing leads on: begin anew
     open_cells = np.unique(regions.owners[regions.neighbours == -2])
     looked = np.ones(count, dtype=np.bool_)
     looked[open_cells] = False

@@ -99,7 +99,7 @@ class Regions:
     @property
     def n_affine_maps(self) -> int:
         """Number of distinct affine maps on the cells found."""
-        return int(self.map_labels.max()) + 1
+        return int(self.map_labels.max(initial=-1)) + 1
 
     @cached_property
     def region_labels(self) -> IntArray:
@@ -118,7 +118,7 @@ class Regions:
     @property
     def n_affine_regions(self) -> int:
         """Number of affine regions: unions of cells, connected through facets, with one affine map."""
-        return int(self.region_labels.max()) + 1
+        return int(self.region_labels.max(initial=-1)) + 1
 
     @cached_property
     def owners(self) -> IntArray:

@@ -148,6 +148,17 @@ class Tape:
         return np.array(found, dtype=np.int64)
 
     @cached_property
+    def rivals(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Segment, place and value of the entries of all segments that have more than one."""
+        flat = self.flat
+        widths = np.diff(flat.entry)
+        segment = np.repeat(np.arange(self.segment_count), widths)
+        place = np.arange(len(segment)) - flat.entry[segment]
+        several = widths[segment] > 1
+        segment, place = segment[several], place[several]
+        return segment, place, flat.source[flat.start[flat.owner[segment]] + place]
+
+    @cached_property
     def exact(self) -> ExactTape:
         """The tape over integers."""
         return ExactTape(self)
@@ -258,7 +269,10 @@ def _of_polynomials(components: list[list[TropicalPolynomial]]) -> Tape:
     rows = Rationals.concatenate([function.exact for function in functions])
     dimension = functions[0].dimension
     floats = rows.floats()
-    inexact = not bool(rows.float_mask().all())
+    mask = rows.float_mask()
+    inexact = not bool(mask.all())
+    if (~mask & (np.abs(floats) < np.finfo(np.float64).tiny)).any():
+        raise InvalidInput("a number lies below the range of float64: rescale the model")
     forms = AffineStep(
         (0,),
         (np.ascontiguousarray(floats[:, :-1]),),

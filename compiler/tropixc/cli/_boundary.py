@@ -79,7 +79,8 @@ def boundary_command(
     if target is not None:
         files[target] = text
     if plot is not None:
-        title = f"{found.loaded.path.name}: {len(pieces)} boundary pieces"
+        partial = "" if regions.complete else " on the cells found"
+        title = f"{found.loaded.path.name}: {len(pieces)} boundary pieces{partial}"
         files[plot] = region_picture(regions, plot.suffix.lower(), "class", title, found, pieces)
     write_all(files)
     if as_json:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tropix.boxes import Box
 
 BoxOption = Annotated[
-    str | None, typer.Option(help="Domain 'lower,upper' for all inputs, or one pair an input joined by ';'.")
+    str | None,
+    typer.Option(help="Domain 'lower,upper' for all inputs, one pair an input joined by ';', or a file of two rows."),
 ]
 AroundOption = Annotated[
     str | None,
@@ -25,6 +26,18 @@ RadiusOption = Annotated[
     str | None,
     typer.Option(help="Half-width of the domain around that point: one number, one an input joined by ';', or a row."),
 ]
+
+
+def _box(text: str, dimension: int) -> Box:
+    """A box from text, or from a file with a row of lower and a row of upper ends."""
+    from tropix.boxes import Box
+
+    if not text.lower().endswith((".npy", ".csv", ".txt")):
+        return Box.parse(text, dimension)
+    rows = read_points(Path(text), dimension)
+    if len(rows) != 2:
+        raise InvalidInput(f"{text}: {len(rows)} rows: expected a row of lower and a row of upper ends")
+    return Box.of((rows[0], rows[1]), dimension)
 
 
 def domain(box: str | None, around: str | None, radius: str | None, dimension: int) -> Box | None:
@@ -37,7 +50,7 @@ def domain(box: str | None, around: str | None, radius: str | None, dimension: i
 
     from tropix.boxes import Box
 
-    outer = None if box is None else Box.parse(box, dimension)
+    outer = None if box is None else _box(box, dimension)
     if (around is None) != (radius is None):
         given, missing = ("--around", "--radius") if radius is None else ("--radius", "--around")
         raise InvalidInput(f"{given} without {missing}: a neighbourhood needs both")

@@ -37,7 +37,10 @@ PassesOption = Annotated[
     str | None,
     typer.Option(help="Simplify with these passes first, joined by commas; 'none': cells of the model as it is."),
 ]
-TimeLimitOption = Annotated[float | None, typer.Option(help="Stop after so many seconds, with what is found.", min=0)]
+TimeLimitOption = Annotated[
+    float | None,
+    typer.Option(help="Stop looking for cells after so many seconds; what is made of them takes its own time.", min=0),
+]
 MaxOption = Annotated[int | None, typer.Option("--max", help="Stop after so many cells.", min=1)]
 FastOption = Annotated[
     bool, typer.Option("--fast", help="Let what is nearly certain pass for certain: faster, not proved.")
@@ -169,7 +172,7 @@ def region_picture(regions: Any, suffix: str, colour: str, title: str, found: Pi
     from tropix.regions import plot_regions, regions_html
 
     data = found.data
-    names = ("u", "v") if found.sliced else ()
+    names = ("u", "v")[: found.circuit.input_size] if found.sliced else ()
     if suffix == ".html":
         return regions_html(regions, colour, title=title, data=data, boundary=boundary).encode()
     from matplotlib.figure import Figure

@@ -55,6 +55,12 @@ def regions_command(
         bool, typer.Option("--count-only", help="Count activation cells, and leave affine maps alone.")
     ] = False,
     fast: FastOption = False,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Prove anew, in rational arithmetic, that no cell is missing.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on from a search that was stopped: an .npz file written by -o.")
+    ] = None,
     at: Annotated[
         str | None,
         typer.Option(help="Describe the one region that contains this point: '1,2,...', or a file with one row."),
@@ -84,13 +90,15 @@ def regions_command(
             f"--plot: the model has {found.circuit.input_size} inputs, one or two can be drawn: "
             "draw a plane through three points with --slice 'x0;x1;x2'"
         )
-    regions = enumerated(found, exact=not fast, time_limit=time_limit, max_cells=max_cells)
-    report = _report(found, regions, count_only)
+    regions = enumerated(found, exact=not fast, time_limit=time_limit, max_cells=max_cells, resume=resume)
+    report = _report(found, regions, count_only) | (_certificate(regions) if certify else {})
     files: dict[Path, str | bytes] = {}
     if target is not None:
         files[target] = _file(regions, target.suffix.lower())
     if plot is not None:
-        title = f"{found.loaded.path.name}: {regions.n_cells} cells"
+        title = (
+            f"{found.loaded.path.name}: {regions.n_cells} cells{'' if regions.complete else ' found, more are missing'}"
+        )
         files[plot] = region_picture(regions, plot.suffix.lower(), colour, title, found, ())
     write_all(files)
     if as_json:
@@ -110,13 +118,20 @@ def _check(target: Path | None, plot: Path | None, count_only: bool, at: str | N
 
 
 def enumerated(
-    found: PiecewiseModel, *, exact: bool = True, time_limit: float | None = None, max_cells: int | None = None
+    found: PiecewiseModel,
+    *,
+    exact: bool = True,
+    time_limit: float | None = None,
+    max_cells: int | None = None,
+    resume: Path | None = None,
 ) -> Regions:
     """All regions, with a line of progress on stderr."""
     from rich.progress import Progress
 
     from tropix.regions import enumerate as enumerate_regions
+    from tropix.regions import load
 
+    before = None if resume is None else load(resume, found.circuit)
     with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("looking for cells", total=None)
 
@@ -124,8 +139,45 @@ def enumerated(
             progress.update(task, description=f"{done} cells looked at, {met} met", completed=done, total=met)
 
         return enumerate_regions(
-            found.circuit, found.where, exact=exact, time_limit=time_limit, max_cells=max_cells, progress=show
+            found.circuit,
+            found.where,
+            exact=exact,
+            time_limit=time_limit,
+            max_cells=max_cells,
+            progress=show,
+            resume=before,
         )
+
+
+def _certificate(regions: Regions) -> dict[str, Any]:
+    """The proof that no cell is missing, with a line of progress on stderr."""
+    from rich.progress import Progress
+
+    from tropix.regions import certify_completeness
+
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("proving completeness", total=len(regions))
+        answer = certify_completeness(regions, progress=lambda done, total: progress.update(task, completed=done))
+    return {"certificate": {"kind": answer.kind, "holds": answer.holds, "reason": answer.reason}}
+
+
+def _visits(found: PiecewiseModel) -> dict[str, Any]:
+    """Where the data lie among the cells."""
+    import numpy as np
+
+    from tropix.regions import boundary_distances
+
+    if found.data is None:
+        return {}
+    distances = boundary_distances(found.circuit, found.data)
+    return {
+        "data": {
+            "points": len(found.data),
+            "cells": distances.visits.n_cells,
+            "nearest_boundary": float(distances.distances.min()),
+            "median_distance": float(np.median(distances.distances)),
+        }
+    }
 
 
 def _report(found: PiecewiseModel, regions: Regions, count_only: bool) -> dict[str, Any]:
@@ -150,7 +202,8 @@ def _report(found: PiecewiseModel, regions: Regions, count_only: bool) -> dict[s
         "complete": regions.complete,
         "stopped": regions.stopped,
         "seconds": regions.seconds,
-        "facets_by_depth": {str(depth): count for depth, count in regions.cells_by_depth.items()},
+        "cells_by_depth": {str(depth): count for depth, count in regions.cells_by_depth.items()},
+        "facets_by_depth": {str(depth): count for depth, count in regions.facets_by_depth.items()},
         "ceiling": {
             "activation_cells": bound.upper,
             "source": bound.upper_source or None,
@@ -158,6 +211,7 @@ def _report(found: PiecewiseModel, regions: Regions, count_only: bool) -> dict[s
             "affine_regions_possible": bound.lower,
             "unknown": bound.reason or None,
         },
+        **_visits(found),
     }
 
 
@@ -179,9 +233,17 @@ def _table(report: dict[str, Any], found: PiecewiseModel) -> Any:
         rows.append(("affine regions", f"{report['affine_regions']}{'' if report['complete'] else ' so far'}"))
         rows.append(("distinct affine maps", f"{least}{report['affine_maps']}"))
     rows.append(("ceiling", _ceiling(report["ceiling"])))
-    by_depth = ", ".join(f"{count} at depth {depth}" for depth, count in report["facets_by_depth"].items())
+    for name, counts in (("cells by depth", "cells_by_depth"), ("facets by depth", "facets_by_depth")):
+        by_depth = ", ".join(f"{count} at depth {depth}" for depth, count in report[counts].items())
+        rows.append((name, by_depth or "none"))
+    if "data" in report:
+        data = report["data"]
+        rows.append(("data", f"{data['points']} points in {data['cells']} cells"))
+        near, median = data["nearest_boundary"], data["median_distance"]
+        rows.append(("distance of data to a boundary", f"{near:.4g} at least, median {median:.4g} (l2)"))
+    if "certificate" in report:
+        rows.append(("certificate", _proof(report["certificate"])))
     rows += [
-        ("facets between cells", by_depth or "none"),
         ("result", "complete" if report["complete"] else f"partial: {report['stopped']}"),
         ("mode", "exact: every decision is proved" if report["exact"] else "fast: floating point, not proved"),
         ("time", f"{report['seconds']:.2f} s ({rate:.0f} cells a second)"),
@@ -191,11 +253,20 @@ def _table(report: dict[str, Any], found: PiecewiseModel) -> Any:
     return table
 
 
+def _proof(certificate: dict[str, Any]) -> str:
+    if not certificate["holds"]:
+        return f"none: {certificate['reason']}"
+    if certificate["kind"] == "volumes":
+        return "complete: the exact volumes of the cells add up to that of the domain"
+    return "complete: every exact facet has its neighbour or lies on the boundary of the domain"
+
+
 def _ceiling(bound: dict[str, Any]) -> str:
     """The theoretical bound of the number of cells, for people."""
     if bound["activation_cells"] is None:
         return f"none known: {bound['unknown']}"
-    text = f"{_large(bound['activation_cells'])} cells ({bound['source']}{', attained' if bound['attained'] else ''})"
+    attained = ", attained by some" if bound["attained"] else ""
+    text = f"{_large(bound['activation_cells'])} cells ({bound['source']}{attained})"
     possible = bound["affine_regions_possible"]
     return text if possible is None else f"{text}; {_large(possible)} affine regions are possible"
 
