@@ -16,7 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tropix.kernels._planar_ahead import OWNER, enter_ahead, look_far, look_near
 from tropix.kernels._planar_cells import (
+    AHEAD,
     ASK,
     BASES,
     BUDGET,
@@ -29,6 +31,7 @@ from tropix.kernels._planar_cells import (
     GROW,
     KNOWN,
     LAST,
+    LEVELS,
     NODE,
     PAUSE,
     QUESTIONS,
@@ -53,12 +56,14 @@ from tropix.kernels._planar_cells import (
 from tropix.kernels._planar_fan import split_by_fan
 from tropix.kernels._planar_forms import certain_sign, difference, enter_stage
 
+AGAIN = 0.5
+"""The part of the open maxima that are left when it is time for the next look."""
 COARSE = 1e-9
 """Largest error of a vertex, in widths of the domain, that passes without a second look."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(program, stack, forms, scratch, ties, sides, chunk, answers, stages, state):  # type: ignore[no-untyped-def]
+def advance(program, stack, outlook, forms, ties, sides, chunk, answers, stages, state):  # type: ignore[no-untyped-def]
     """Work until something else must be done; returns what.
 
     ``stages`` (T+1, 2): how many rank rows belong to earlier stages, and the number of the base that was entered last.
@@ -70,6 +75,8 @@ def advance(program, stack, forms, scratch, ties, sides, chunk, answers, stages,
         if state[BUDGET] <= 0:
             return PAUSE
         f = state[DEPTH] - 1
+        while state[LEVELS] > 0 and outlook.levels[state[LEVELS] - 1, OWNER] > f:
+            state[LEVELS] -= 1
         state[QUESTIONS] = 0
         start, count, stage, first = frames[f, 0], frames[f, 1], frames[f, 2], frames[f, 3]
         if stage < state[LAST]:
@@ -86,8 +93,7 @@ def advance(program, stack, forms, scratch, ties, sides, chunk, answers, stages,
             wanted = stage_segments[stage + 1] - stage_segments[stage]
             if not fits(stack, sides, state, f, start + count, first + wanted, 0, 0):
                 return GROW
-            enter_stage(program, forms, scratch, ties, stack.patterns, f, stage)
-            _open_stage(program, stack, f, stage)
+            _open_stage(program, stack, outlook, forms, ties, f, state)
             stages[stage, 1] = state[BASES]
             state[BASES] += 1
         if not _settle_all(program, stack, forms, ties, answers, f, state):
@@ -98,6 +104,8 @@ def advance(program, stack, forms, scratch, ties, sides, chunk, answers, stages,
             frames[f, 2], frames[f, 4] = stage + 1, -1
             stages[stage + 1, 0] = state[RANKS]
             continue
+        if kept <= frames[f, 5]:
+            _look(program, stack, outlook, forms, f, state)
         place = _central(program, stack, forms, ties, f)
         s = pending[first + place]
         if entry[s + 1] - entry[s] == 2:
@@ -116,19 +124,41 @@ def advance(program, stack, forms, scratch, ties, sides, chunk, answers, stages,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _open_stage(program, stack, f, stage):  # type: ignore[no-untyped-def]
-    """Put all segments of a stage that have a choice on the list of the top cell."""
+def _open_stage(program, stack, outlook, forms, ties, f, state):  # type: ignore[no-untyped-def]
+    """Compute the forms of a stage and put all segments that are open on the list of the top cell."""
     frames, patterns, pending, tags = stack.frames, stack.patterns, stack.pending, stack.tags
     entry, stage_segments = program.entry, program.stage_segments
-    start, first, size = frames[f, 0], frames[f, 3], 0
+    start, stage, first, size = frames[f, 0], frames[f, 2], frames[f, 3], 0
     for i in range(start, start + frames[f, 1]):
         tags[i, RANK] = -1
-    for s in range(stage_segments[stage], stage_segments[stage + 1]):
-        patterns[f, s] = 0
-        if entry[s + 1] - entry[s] > 1:
-            pending[first + size] = s
-            size += 1
+    if state[LEVELS] > 0:
+        size = enter_ahead(program, stack, outlook, forms, ties, f, state[LEVELS] - 1)
+        frames[f, 5] = int(size * AGAIN)
+    else:
+        enter_stage(program, forms, outlook.spread, ties, patterns, f, stage)
+        for s in range(stage_segments[stage], stage_segments[stage + 1]):
+            patterns[f, s] = 0
+            if entry[s + 1] - entry[s] > 1:
+                pending[first + size] = s
+                size += 1
+        frames[f, 5] = outlook.chords.shape[1] // (len(stage_segments) - 1 - stage)
     frames[f, 4] = size
+    if stage == len(stage_segments) - 2:
+        frames[f, 5] = -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _look(program, stack, outlook, forms, f, state):  # type: ignore[no-untyped-def]
+    """Look ahead from the top cell; if there are too many symbols, its parts try again."""
+    frames, level = stack.frames, state[LEVELS]
+    if level > 0:
+        decided = look_near(program, stack, outlook, forms, f, level)
+    else:
+        decided = look_far(program, stack, outlook, forms, f, level)
+    if decided >= 0:
+        state[LEVELS] += 1
+        state[AHEAD] += decided
+    frames[f, 5] = int(frames[f, 4] * AGAIN)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -359,8 +389,9 @@ def _emit(program, stack, chunk, f, state):  # type: ignore[no-untyped-def]
     patterns, rows, corners, ties, points = stack.patterns, chunk.patterns, chunk.vertices, chunk.tags, chunk.points
     start, count = stack.frames[f, 0], stack.frames[f, 1]
     cell, edge = state[CELLS], state[EDGES]
-    for s in range(patterns.shape[1]):
-        rows[cell, s] = patterns[f, s]
+    row, pattern = rows[cell], patterns[f]
+    for s in range(len(pattern)):
+        row[s] = pattern[s]
     x, y = middle(vertices, start, count)
     wide, high, right, up = program.reach[0], program.reach[1], program.centre[0], program.centre[1]
     points[cell, 0], points[cell, 1] = x + right, y + up

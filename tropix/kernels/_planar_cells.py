@@ -22,8 +22,12 @@ class PlanarStatus(IntEnum):
 
 DONE, FLUSH, GROW, ASK, PAUSE = range(5)
 
-DEPTH, NODES, HEADS, CELLS, EDGES, RANKS, QUESTIONS, KNOWN, LAST, EXACT, BUDGET, BASES, NEED = range(13)
-"""Places in the state: numbers of used rows; the stage last worked on; the mode; what is left to do; what is needed."""
+DEPTH, NODES, HEADS, CELLS, EDGES, RANKS, QUESTIONS, KNOWN, LAST, EXACT, BUDGET, BASES, LEVELS, AHEAD, NEED = range(15)
+"""Places in the state.
+
+Numbers of used rows; the stage last worked on; the mode; what is left to do; levels of the outlook, and maxima that
+looks ahead have decided; what is needed.
+"""
 STATE_SIZE = NEED + 5
 
 WON, TIED, NODE, RANK = range(4)
@@ -31,11 +35,11 @@ WON, TIED, NODE, RANK = range(4)
 
 
 class Stack(NamedTuple):
-    """Cells that wait: frames (D, 5) of polygon start, vertices, stage, start and length of the list of open segments.
+    """Cells that wait: frames (D, 6) of polygon start, vertices, stage, start and length of the list of open segments.
 
-    The length is −1 until the stage has been entered. Edge i of a polygon leads from vertex i to vertex i + 1,
-    counterclockwise. ``vertices`` (P, 3) are x, y and the bound of their error, ``lines`` (P, 4) forms that are
-    negative inside, ``tags`` (P, 4) see above.
+    The length is −1 until the stage has been entered; when it has fallen to the last number it is time to look ahead.
+    Edge i of a polygon leads from vertex i to vertex i + 1, counterclockwise. ``vertices`` (P, 3) are x, y and the
+    bound of their error, ``lines`` (P, 4) forms that are negative inside, ``tags`` (P, 4) see above.
     """
 
     frames: IntArray
@@ -216,8 +220,9 @@ def push_sibling(stack, f, target, start, count, first):  # type: ignore[no-unty
     frames, pending, patterns = stack.frames, stack.pending, stack.patterns
     size, source = frames[f, 4], frames[f, 3]
     frames[target, 0], frames[target, 1], frames[target, 2] = start, count, frames[f, 2]
-    frames[target, 3], frames[target, 4] = first, size
+    frames[target, 3], frames[target, 4], frames[target, 5] = first, size, frames[f, 5]
     for p in range(size):
         pending[first + p] = pending[source + p]
-    for s in range(patterns.shape[1]):
-        patterns[target, s] = patterns[f, s]
+    row, other = patterns[f], patterns[target]
+    for s in range(len(row)):
+        other[s] = row[s]

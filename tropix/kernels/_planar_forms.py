@@ -21,8 +21,8 @@ FLAT = 1e-150
 class PlanarProgram(NamedTuple):
     """A tape in stages: the affine steps ``stage_steps[t]:stage_steps[t+1]``, then the maxima of stage t.
 
-    Step o computes the values ``step_first[o] + i``, i < ``step_size[o]``, of the block ``step_block[o]``: bias + Σ over
-    the columns ``step_columns[o]:step_columns[o+1]`` of weight·(value ``column_value``), entries sorted by row; if
+    Step o computes the values ``step_first[o] + i``, i < ``step_size[o]``, of the block ``step_block[o]``: bias + Σ
+    over the columns ``step_columns[o]:step_columns[o+1]`` of weight·(value ``column_value``), sorted by row; if
     ``step_full``, no column has zeros. For error bounds: ``step_margin`` bounds the relative rounding error of a sum,
     ``step_unit`` that of the weights, ``norm`` the length of a value's weights, ``step_rounding`` the norm ‖|A|‖₂ and
     ``step_bias`` the length of the bias; parts ``step_parts[o]:step_parts[o+1]`` are the blocks that it reads, with
@@ -67,29 +67,40 @@ class PlanarProgram(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def enter_stage(program, forms, scratch, ties, patterns, f, stage):  # type: ignore[no-untyped-def]
-    """Compute the forms (5, n) of a stage where the maxima before it are as pattern f says, and its ties (S, 6).
+def enter_stage(program, forms, spread, ties, patterns, f, stage):  # type: ignore[no-untyped-def]
+    """Compute the forms (5 + Q, n) of a stage where the maxima before it are as pattern f says, and its ties (S, 6).
 
-    Rows of ``forms`` are a, b, c, the error and scratch. The tie of a segment with two entries is the second minus the
-    first: a, b, c, error, then what a value at a point of the domain may be off by, and |a| + |b|.
+    The tie of a segment with two entries is the second minus the first: a, b, c, error, then what a value at a point of
+    the domain may be off by, and |a| + |b|.
     """
-    entry, entry_value, owner = program.entry, program.entry_value, program.owner
-    stage_segments, limit = program.stage_segments, program.limit
-    wide, high = program.reach[0], program.reach[1]
+    entry, entry_value, owner, stage_segments = (
+        program.entry,
+        program.entry_value,
+        program.owner,
+        program.stage_segments,
+    )
     if stage > 0:
         for s in range(stage_segments[stage - 1], stage_segments[stage]):
             chosen, target = entry_value[entry[s] + patterns[f, s]], owner[s]
             for i in range(4):
                 forms[i, target] = forms[i, chosen]
         for m in range(program.stage_maxima[stage - 1], program.stage_maxima[stage]):
-            scratch.spread[program.max_block[m]] = scratch.spread[program.max_source[m]]
+            spread[program.max_block[m]] = spread[program.max_source[m]]
+    scales = np.empty((2, 0))
     for step in range(program.stage_steps[stage], program.stage_steps[stage + 1]):
-        affine_step(program, forms, scratch, step)
+        affine_step(program, forms, spread, scales, 0, step)
     for s in range(stage_segments[stage], stage_segments[stage + 1]):
-        first = entry[s]
-        if entry[s + 1] - first == 2:
-            a, b, c, error, bound, steep = difference(forms, entry_value, limit, wide, high, first + 1, first)
-            ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5] = a, b, c, error, bound, steep
+        set_tie(program, forms, ties, s)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def set_tie(program, forms, ties, s):  # type: ignore[no-untyped-def]
+    """The tie of a segment, if it has two entries."""
+    first, wide, high = program.entry[s], program.reach[0], program.reach[1]
+    if program.entry[s + 1] - first == 2:
+        values, limit = program.entry_value, program.limit
+        a, b, c, error, bound, steep = difference(forms, values, limit, wide, high, first + 1, first)
+        ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5] = a, b, c, error, bound, steep
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
