@@ -16,7 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tropix.kernels._planar_ahead import OWNER, enter_ahead, look_far, look_near
+from tropix.kernels._borrows import borrows
+from tropix.kernels._planar_ahead import FIRST, OWNER, STOP, enter_ahead, look_far, look_near
 from tropix.kernels._planar_cells import (
     AHEAD,
     ASK,
@@ -58,6 +59,10 @@ from tropix.kernels._planar_forms import certain_sign, difference, enter_stage
 
 AGAIN = 0.5
 """The part of the open maxima that are left when it is time for the next look."""
+MANY = 64
+"""Open maxima of the stage at hand with which it does not pay to look ahead at all."""
+FEW = 6
+"""Symbols of a level inside which it does not pay to look again."""
 COARSE = 1e-9
 """Largest error of a vertex, in widths of the domain, that passes without a second look."""
 
@@ -104,7 +109,7 @@ def advance(program, stack, outlook, forms, ties, sides, chunk, answers, stages,
             frames[f, 2], frames[f, 4] = stage + 1, -1
             stages[stage + 1, 0] = state[RANKS]
             continue
-        if kept <= frames[f, 5]:
+        if kept <= frames[f, 5] and _worthwhile(outlook, state[LEVELS]):
             _look(program, stack, outlook, forms, f, state)
         place = _central(program, stack, forms, ties, f)
         s = pending[first + place]
@@ -141,10 +146,17 @@ def _open_stage(program, stack, outlook, forms, ties, f, state):  # type: ignore
             if entry[s + 1] - entry[s] > 1:
                 pending[first + size] = s
                 size += 1
-        frames[f, 5] = outlook.chords.shape[1] // (len(stage_segments) - 1 - stage)
+        frames[f, 5] = min(MANY, outlook.chords.shape[1] // (len(stage_segments) - 1 - stage))
     frames[f, 4] = size
     if stage == len(stage_segments) - 2:
         frames[f, 5] = -1
+
+
+@borrows
+def _worthwhile(outlook, level):  # type: ignore[no-untyped-def]
+    """Whether so many symbols are left that fewer of them would save more than a look takes."""
+    levels = outlook.levels
+    return level == 0 or levels[level - 1, STOP] - levels[level - 1, FIRST] > FEW
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -267,7 +279,7 @@ def _settle_many(program, stack, forms, answers, s, base, start, count, state): 
     return -2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _central(program, stack, forms, ties, f):  # type: ignore[no-untyped-def]
     """The position in the list of the segment whose two largest entries tie nearest to the middle of the cell."""
     frames, pending, entry, entry_value = stack.frames, stack.pending, program.entry, program.entry_value
@@ -315,7 +327,7 @@ def _all_signs(stack, answers, f, ties, s, column, signs, state):  # type: ignor
     return state[QUESTIONS] == 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _split(program, stack, sides, f, place, ties, signs, state):  # type: ignore[no-untyped-def]
     """Replace the top cell by its parts below and above a tie that crosses it.
 
@@ -382,7 +394,7 @@ def _split(program, stack, sides, f, place, ties, signs, state):  # type: ignore
     state[DEPTH] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _emit(program, stack, chunk, f, state):  # type: ignore[no-untyped-def]
     """Write the top cell to the chunk."""
     vertices, lines, tags = stack.vertices, stack.lines, stack.tags

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tropix.kernels._borrows import borrows
+
 UNIT = 2.0**-53
 TINY = 1e-300
 """Added to every error bound that is not zero, for products that underflow."""
@@ -41,7 +43,7 @@ def affine_step(program, forms, spread, scales, symbols, step):  # type: ignore[
     spread[program.step_block[step]] = min(local, np.sqrt(squares)) * ROOM
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _begin(program, forms, symbols, first, size):  # type: ignore[no-untyped-def]
     for row in range(SYMBOLS + symbols):
         for i in range(first, first + size):
@@ -50,7 +52,7 @@ def _begin(program, forms, symbols, first, size):  # type: ignore[no-untyped-def
         forms[2, i] = program.bias[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def sizes_of(forms, v, scales, symbols, wide, high):  # type: ignore[no-untyped-def]
     """Of a value's form: the largest |value| on the box of the basis, and the mass |a| + |b| + |c| + Σ |k_q|·mass."""
     size, mass = abs(forms[0, v]) * wide + abs(forms[1, v]) * high, abs(forms[0, v]) + abs(forms[1, v])
@@ -104,7 +106,7 @@ def _full_step(program, forms, spread, scales, symbols, step):  # type: ignore[n
     return rounding * (program.step_rounding[step] * sizes + program.step_bias[step]) * ROOM + TINY
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _add_columns(weights, places, terms, count, forms, first, size):  # type: ignore[no-untyped-def]
     """Add multiples of columns to the block, four at a time."""
     k = 0
@@ -129,7 +131,7 @@ def _add_columns(weights, places, terms, count, forms, first, size):  # type: ig
         k += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _sparse_step(program, forms, scales, symbols, step):  # type: ignore[no-untyped-def]
     """A step whose matrices have zeros: entry by entry; returns the length of its rounding."""
     first, size, margin = program.step_first[step], program.step_size[step], program.step_margin[step]

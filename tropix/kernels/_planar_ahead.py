@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.kernels._borrows import borrows
 from tropix.kernels._planar_affine import ERROR, ROOM, SYMBOLS, TINY, UNIT, affine_step, sizes_of
 from tropix.kernels._planar_cells import middle
 from tropix.kernels._planar_forms import set_tie
@@ -52,7 +53,7 @@ class Outlook(NamedTuple):
     spread: FloatArray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _begin_level(program, stack, outlook, f, level):  # type: ignore[no-untyped-def]
     """Start a level behind the last one; false if there is no room or the polygon is not known well enough."""
     vertices, start, levels = stack.vertices, stack.frames[f, 0], outlook.levels
@@ -69,7 +70,7 @@ def _begin_level(program, stack, outlook, f, level):  # type: ignore[no-untyped-
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _room_for_symbol(outlook, level, width, before):  # type: ignore[no-untyped-def]
     """Whether a segment with so many entries over so many symbols can be added."""
     last = outlook.levels[level]
@@ -81,7 +82,7 @@ def _room_for_symbol(outlook, level, width, before):  # type: ignore[no-untyped-
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _add_symbol(program, outlook, level, s, before, size, mass):  # type: ignore[no-untyped-def]
     """Keep a segment whose coefficients and errors have been written behind the others; returns its number."""
     last, width = outlook.levels[level], program.entry[s + 1] - program.entry[s]
@@ -96,7 +97,7 @@ def _add_symbol(program, outlook, level, s, before, size, mass):  # type: ignore
     return last[STOP] - 1 - last[FIRST]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _add_from_forms(program, outlook, forms, level, s, before):  # type: ignore[no-untyped-def]
     """Keep a segment whose entries are forms over the first symbols of the level; returns its number, −1: no room."""
     entry, entry_value, wide, high = program.entry, program.entry_value, program.reach[0], program.reach[1]
@@ -118,7 +119,7 @@ def _add_from_forms(program, outlook, forms, level, s, before):  # type: ignore[
     return _add_symbol(program, outlook, level, s, before, largest, heaviest)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _enclosed(program, stack, outlook, f, first, width, q):  # type: ignore[no-untyped-def]
     """The winner on the whole polygon among ``values[:, first:first+width]``; −1 if open, then chord q encloses it.
 
@@ -219,7 +220,7 @@ def look_far(program, stack, outlook, forms, f, level):  # type: ignore[no-untyp
     return decided
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _put_in_winners(program, patterns, outlook, forms, f, stage, known, symbols):  # type: ignore[no-untyped-def]
     """Values of the maxima of a stage: the form of the winner over the ``known`` symbols, or a symbol of their own."""
     entry, entry_value, owner, slots = program.entry, program.entry_value, program.owner, outlook.slots
@@ -237,7 +238,7 @@ def _put_in_winners(program, patterns, outlook, forms, f, stage, known, symbols)
         outlook.spread[program.max_block[m]] = outlook.spread[program.max_source[m]]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _values_of_run(program, outlook, forms, begin, end, base, symbols):  # type: ignore[no-untyped-def]
     """Enclose entries on the polygon: ``values[:, e − base]`` are a, b, c, error and scratch, symbols as chords."""
     entry_value, chords, wide, high = program.entry_value, outlook.chords, program.reach[0], program.reach[1]
@@ -266,7 +267,7 @@ def _values_of_run(program, outlook, forms, begin, end, base, symbols):  # type:
         begin = stop
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _choose(program, outlook, forms, v, p):  # type: ignore[no-untyped-def]
     """Symbol p is a value whose form is known."""
     chosen, wide, high = outlook.chosen, program.reach[0], program.reach[1]
@@ -275,7 +276,7 @@ def _choose(program, outlook, forms, v, p):  # type: ignore[no-untyped-def]
     chosen[p, 3], chosen[p, 4], chosen[p, 5] = a, b, c
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _substitute(program, outlook, scales, first, before, place, row, v, target, symbols):  # type: ignore[no-untyped-def]
     """The form at ``place`` with decided symbols put in, written to ``target``; returns error, size and mass.
 
@@ -314,9 +315,9 @@ def _substitute(program, outlook, scales, first, before, place, row, v, target, 
     return error + TINY if error > 0.0 else 0.0, size * ROOM, mass * ROOM
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def look_near(program, stack, outlook, forms, f, level):  # type: ignore[no-untyped-def]
-    """A level inside the last one: put in what was decided since, and decide more; how much, or −1: there is no room."""
+    """A level inside the last one: put in what was decided since, and decide more: how much, or −1, no room."""
     frames, patterns, slots, stage = stack.frames, stack.patterns, outlook.slots, stack.frames[f, 2]
     entry, entry_value, stage_segments = program.entry, program.entry_value, program.stage_segments
     if not _begin_level(program, stack, outlook, f, level):
@@ -388,7 +389,7 @@ def look_near(program, stack, outlook, forms, f, level):  # type: ignore[no-unty
     return decided
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _value_of_row(outlook, place, symbols, error, wide, high, e):  # type: ignore[no-untyped-def]
     """Enclose one form on the polygon, as `_values_of_run` does."""
     coefs, chords, values = outlook.coefs, outlook.chords, outlook.values
@@ -406,7 +407,7 @@ def _value_of_row(outlook, place, symbols, error, wide, high, e):  # type: ignor
     values[3, e] = (error + (2.0 * symbols + 16.0) * UNIT * total) * ROOM
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def enter_ahead(program, stack, outlook, forms, ties, f, level):  # type: ignore[no-untyped-def]
     """Compute the forms of the entries that are open in the stage of the top cell; returns how many segments are.
 

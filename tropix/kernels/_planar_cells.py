@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.kernels._borrows import borrows
 from tropix.kernels._planar_determinant import determinant_sign
 from tropix.kernels._planar_forms import certain_sign, meeting_point
 
@@ -80,7 +81,7 @@ class Answers(NamedTuple):
     known: IntArray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def fits(stack, sides, state, frames, polygon, pending, nodes, heads):  # type: ignore[no-untyped-def]
     """Whether the stacks are long enough; if not the state says how long they must be."""
     state[NEED], state[NEED + 1], state[NEED + 2] = frames + 1, polygon + 1, pending + 1
@@ -94,7 +95,7 @@ def fits(stack, sides, state, frames, polygon, pending, nodes, heads):  # type: 
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def middle(vertices, start, count):  # type: ignore[no-untyped-def]
     """The mean of a polygon's vertices."""
     x, y = 0.0, 0.0
@@ -142,7 +143,7 @@ def ask(answers, place, segment, won, tied, won_, tied_, state):  # type: ignore
         state[QUESTIONS] = q + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def copy_vertex(vertices, tags, source, target):  # type: ignore[no-untyped-def]
     """Copy a vertex and what is known of it."""
     for i in range(3):
@@ -150,7 +151,7 @@ def copy_vertex(vertices, tags, source, target):  # type: ignore[no-untyped-def]
     tags[target, RANK] = tags[source, RANK]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def copy_line(lines, tags, source, target):  # type: ignore[no-untyped-def]
     """Copy an edge."""
     for i in range(4):
@@ -159,7 +160,7 @@ def copy_line(lines, tags, source, target):  # type: ignore[no-untyped-def]
         tags[target, i] = tags[source, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def copy_edge(vertices, lines, tags, source, target):  # type: ignore[no-untyped-def]
     """Copy a vertex with the edge that leaves it."""
     for i in range(3):
@@ -169,7 +170,7 @@ def copy_edge(vertices, lines, tags, source, target):  # type: ignore[no-untyped
         tags[target, i] = tags[source, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def place_vertex(vertices, lines, tags, p, q, a, b, c, error, target, wide, high):  # type: ignore[no-untyped-def]
     """A new vertex where a tie crosses the edge from vertex p to vertex q."""
     x, y, off = meeting_point(lines[p, 0], lines[p, 1], lines[p, 2], lines[p, 3], a, b, c, error, wide, high)
@@ -181,7 +182,7 @@ def place_vertex(vertices, lines, tags, p, q, a, b, c, error, target, wide, high
     tags[target, RANK] = -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def insert_after(following, node, state):  # type: ignore[no-untyped-def]
     """A new node behind another in its list."""
     fresh = state[NODES]
@@ -191,7 +192,7 @@ def insert_after(following, node, state):  # type: ignore[no-untyped-def]
     return fresh
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def new_cut(following, heads, state):  # type: ignore[no-untyped-def]
     """Two lists of one node each, for the sides of a new cut; returns the first node, the second is the next one."""
     fresh, cut = state[NODES], state[HEADS]
@@ -202,7 +203,7 @@ def new_cut(following, heads, state):  # type: ignore[no-untyped-def]
     return fresh
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def drop_parent(stack, f, place, first, stop):  # type: ignore[no-untyped-def]
     """Move the parts of the top cell to where it was, and take the segment that split it from its list."""
     frames, pending, vertices, lines, tags = stack.frames, stack.pending, stack.vertices, stack.lines, stack.tags
@@ -214,7 +215,7 @@ def drop_parent(stack, f, place, first, stop):  # type: ignore[no-untyped-def]
         pending[p] = pending[p + 1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def push_sibling(stack, f, target, start, count, first):  # type: ignore[no-untyped-def]
     """A frame with the pattern and the list of frame f and a polygon of its own."""
     frames, pending, patterns = stack.frames, stack.pending, stack.patterns

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from tropix.arrays import BoolArray, FloatArray, IntArray
+from tropix.kernels._borrows import borrows
 from tropix.kernels._planar_affine import ROOM, TINY, UNIT, affine_step
 
 FLAT = 1e-150
@@ -93,7 +94,7 @@ def enter_stage(program, forms, spread, ties, patterns, f, stage):  # type: igno
         set_tie(program, forms, ties, s)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def set_tie(program, forms, ties, s):  # type: ignore[no-untyped-def]
     """The tie of a segment, if it has two entries."""
     first, wide, high = program.entry[s], program.reach[0], program.reach[1]
@@ -103,7 +104,7 @@ def set_tie(program, forms, ties, s):  # type: ignore[no-untyped-def]
         ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5] = a, b, c, error, bound, steep
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def difference(forms, values, limit, wide, high, entry, other):  # type: ignore[no-untyped-def]
     """The form of one entry minus that of another: a, b, c, error, bound of a value's error, |a| + |b|."""
     i, j = values[entry], values[other]
@@ -122,7 +123,7 @@ def difference(forms, values, limit, wide, high, entry, other):  # type: ignore[
     return a, b, c, error, bound, (abs(a) + abs(b)) * ROOM
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def certain_sign(a, b, c, bound, steep, x, y, off):  # type: ignore[no-untyped-def]
     """Sign of a form at a point known up to ``off`` in each coordinate; 2 where rounding leaves it open."""
     value = a * x + b * y + c
@@ -135,7 +136,7 @@ def certain_sign(a, b, c, bound, steep, x, y, off):  # type: ignore[no-untyped-d
     return 0 if bound == 0.0 and value == 0.0 else 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def meeting_point(a, b, c, error, a_, b_, c_, error_, wide, high):  # type: ignore[no-untyped-def]
     """Where two lines (a, b, c, error) meet, given that this is in the domain: x, y, bound of the error of both.
 

@@ -17,7 +17,7 @@ from tropix.kernels._planar_forms import PlanarProgram
 
 CHUNK = 4096
 """Cells that are finished before `PlanarMachine.run` comes back."""
-MOST_SYMBOLS = 96
+MOST_SYMBOLS = 256
 """Maxima that a look ahead leaves open at most."""
 MOST_NUMBERS = 1 << 25
 """Numbers that the forms of all values over all symbols take at most."""
@@ -237,7 +237,8 @@ class PlanarMachine:
 def _outlook(program: PlanarProgram) -> Outlook:
     """Room for looks ahead: none where the function has one stage, or more values than can be held for all symbols."""
     stages, widths = len(program.stage_segments) - 1, program.entry[program.stage_segments]
-    symbols = min(MOST_SYMBOLS, MOST_NUMBERS // max(1, len(program.bias))) if stages > 1 else 0
+    most = min(MOST_SYMBOLS, max(16, len(program.owner) // 4), MOST_NUMBERS // max(1, len(program.bias)))
+    symbols = most if stages > 1 else 0
     levels = 48 if symbols else 0
     longest = max(int(np.diff(widths).max(initial=0)), int(np.diff(program.entry).max(initial=0)))
     return Outlook(
