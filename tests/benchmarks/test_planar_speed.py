@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ FAMILIES: dict[str, tuple[Callable[[int], list[int]], list[int], int]] = {
 def network(widths: list[int]) -> Circuit:
     rng = np.random.default_rng(0)
     builder, value = CircuitBuilder(widths[0]), 0
-    for i, (m, n) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (m, n) in enumerate(pairwise(widths)):
         value = builder.affine([(value, rng.normal(size=(n, m)) * np.sqrt(2 / m))], rng.normal(size=n) * 0.3)
         if i < len(widths) - 2:
             value = builder.relu(value)

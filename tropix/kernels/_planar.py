@@ -2,8 +2,9 @@
 
 Cells wait on a stack. The top one takes the maxima of its stage: those with one winner on the whole polygon are settled
 at its vertices; one that is not splits it, a central one, so that the lists of the rest halve; when none is left the
-next stage is entered, whose forms are affine on the cell. Work and memory beside the output do not depend on the number
-of cells, and the time for each cell does not either.
+next stage is entered, whose forms are affine on the cell. A cell with few open maxima looks ahead, see
+`tropix.kernels._planar_ahead`. Work and memory beside the output do not depend on the number of cells, and the time for
+each cell does not either.
 
 Edges are matched without geometry. The two sides of every cut are linked lists of edges, split as their cells are
 split, in counterclockwise order; as the function is continuous both sides end with the same pieces, in opposite order.
@@ -17,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from tropix.kernels._borrows import borrows
-from tropix.kernels._planar_ahead import FIRST, OWNER, STOP, enter_ahead, look_far, look_near
+from tropix.kernels._planar_ahead import enter_ahead, look_far, look_near
 from tropix.kernels._planar_cells import (
     AHEAD,
     ASK,
@@ -56,6 +57,7 @@ from tropix.kernels._planar_cells import (
 )
 from tropix.kernels._planar_fan import split_by_fan
 from tropix.kernels._planar_forms import certain_sign, difference, enter_stage
+from tropix.kernels._planar_outlook import FIRST, OWNER, STOP
 
 AGAIN = 0.5
 """The part of the open maxima that are left when it is time for the next look."""

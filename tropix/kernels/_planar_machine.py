@@ -12,8 +12,8 @@ from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.kernels import _planar_cells as cells
 from tropix.kernels._planar import advance, match_sides
 from tropix.kernels._planar_affine import SYMBOLS
-from tropix.kernels._planar_ahead import Outlook
 from tropix.kernels._planar_forms import PlanarProgram
+from tropix.kernels._planar_outlook import Outlook
 
 CHUNK = 4096
 """Cells that are finished before `PlanarMachine.run` comes back."""
