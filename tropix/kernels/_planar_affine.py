@@ -92,7 +92,8 @@ def _full_step(program, forms, spread, scales, symbols, step):  # type: ignore[n
     _begin(program, forms, symbols, first, size)
     _add_columns(program.weights, places, terms, count, forms, first, size)
     sizes, masses = np.sqrt(sizes) * ROOM, np.sqrt(masses) * ROOM
-    rounding = (count + 4.0) * UNIT + program.step_unit[step]
+    # four columns are summed at a time: a term is in at most 4 + count/4 + 3 sums, after its product
+    rounding = (count // 4 + 10.0) * UNIT + program.step_unit[step]
     known = 0.0
     for part in range(program.step_parts[step], program.step_parts[step + 1]):
         known += spread[program.part_block[part]] ** 2
