@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from itertools import pairwise
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import tropixc
-from tropix import Circuit, regions
+from tropix import Circuit, InvalidInput, regions
 from tropix.circuits import CircuitBuilder, Gibbs
 
 
@@ -75,6 +76,9 @@ def test_counts_by_each_definition(tropix: Any, model: Path) -> None:
 def test_count_only_and_fast(tropix: Any, model: Path) -> None:
     report = asked(tropix, "regions", model, "--box", "-2,2", "--count-only", "--fast")
     assert report["exact"] is False
+    assert report["activation_cells"] == asked(tropix, "regions", model, "--box", "-2,2")["activation_cells"]
+    proved = tropix("regions", model, "--box", "-2,2", "--fast", "--certify")[1]
+    assert "proved afterwards" in proved
     assert "affine_maps" not in report
     assert "not proved" in tropix("regions", model, "--box", "-2,2", "--fast")[1]
 
@@ -140,7 +144,16 @@ def test_the_region_of_a_point(tropix: Any, model: Path, tmp_path: Path) -> None
     assert code == 0
     assert "Chebyshev radius" in out
     assert f"{distances[0]:.6g}" in out
-    assert asked(tropix, "regions", model, "--at", "1e-2,5")["volume_unknown"] in (None, "unbounded")
+    far = asked(tropix, "regions", model, "--at", "1e-2,1e6")
+    assert (far["volume"], far["volume_unknown"], far["bounded"]) == (None, "unbounded", False)
+    for wrong, message in (
+        (("nan,1",), "NaN"),
+        (("1,2", "--max", 3), "leave out --max"),
+        (("1,2", "--fast"), "--fast"),
+    ):
+        code, _, err = tropix("regions", model, "--at", *wrong)
+        assert code == 2
+        assert message in err
 
 
 def test_softmax_means_logits(tropix: Any, tmp_path: Path, model: Path) -> None:
@@ -156,6 +169,11 @@ def test_one_output(tropix: Any, model: Path) -> None:
     report = asked(tropix, "regions", model, "--box", "-2,2", "--output", 1)
     assert report["outputs"] == 1
     assert report["activation_cells"] == regions.enumerate(relu_net([2, 6, 5, 3]), (-2, 2)).n_cells
+    values = relu_net([2, 6, 5, 3])([0.25, -0.5])
+    for k in range(3):
+        assert asked(tropix, "regions", model, "--at", "0.25,-0.5", "--output", k)["value"] == pytest.approx(
+            [values[k]]
+        )
 
 
 def test_the_box_around_data(tropix: Any, model: Path, tmp_path: Path) -> None:
@@ -213,6 +231,19 @@ def test_certificates_and_resumption(tropix: Any, tmp_path: Path) -> None:
     assert "another function" in err
 
 
+def test_a_search_goes_on_where_it_began(tropix: Any, tmp_path: Path) -> None:
+    model, part = saved(tmp_path, relu_net([3, 7, 5, 2])), tmp_path / "part.npz"
+    assert tropix("regions", model, "--box", "-1,1", "--passes", "none", "-o", part)[0] == 0
+    for box in (("--box", "-2,2"), ("--box", "0,inf"), ()):
+        code, _, err = tropix("regions", model, *box, "--passes", "none", "--resume", part)
+        assert code == 2
+        assert "another domain" in err or "part of the inputs" in err
+    found = regions.load(part, relu_net([3, 7, 5, 2]).limit())
+    with pytest.raises(InvalidInput, match="another domain"):
+        regions.enumerate(relu_net([3, 7, 5, 2]), (-2, 2), resume=found)
+    assert regions.enumerate(relu_net([3, 7, 5, 2]), (-1, 1), resume=found).n_cells == found.n_cells
+
+
 def test_slices(tropix: Any, tmp_path: Path) -> None:
     circuit = relu_net([5, 6, 4, 2])
     path = saved(tmp_path, circuit)
@@ -249,7 +280,7 @@ def test_boundaries(tropix: Any, model: Path, tmp_path: Path) -> None:
     assert len(every) == len(regions.boundary(circuit, 0, 2, box=(-2, 2), pair_only=True)) >= len(expected)
     score = asked(tropix, "boundary", model, "--classes", "1", "--box", "-2,2")["pieces"]
     assert len(score) == len(regions.boundary(circuit, 1, box=(-2, 2)))
-    assert any(map(len, (report["pieces"], every, score)))
+    assert all(map(len, (report["pieces"], every, score)))
     for piece in score:
         assert circuit(piece["point"])[1] == pytest.approx(0, abs=1e-9)
     out = tropix("boundary", model, "--classes", "1", "--box", "-2,2")[1]
@@ -293,3 +324,40 @@ def test_what_cannot_be_drawn_or_cut(tropix: Any, tmp_path: Path) -> None:
     code, _, err = tropix("regions", path, "--data", data, "--box", "0,1")
     assert (code, "--data says what the domain is" in err) == (2, True)
     assert not (tmp_path / "x.png").exists()
+
+
+def test_interrupted_searches_say_so(tropix: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = regions.enumerate(relu_net([2, 6, 5, 3]), (-1, 1))
+    stopped = dataclasses.replace(found, stopped="interrupted")
+    monkeypatch.setattr(regions, "enumerate", lambda *_, **__: stopped)
+    code, out, _ = tropix("regions", model, "--box", "-1,1", "-o", tmp_path / "part.csv")
+    assert code == 130
+    assert "partial: interrupted" in out
+    assert (tmp_path / "part.csv").exists()
+    assert tropix("boundary", model, "--box", "-1,1", "--classes", "0,1")[0] == 130
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--margin", "1"), "--data"),
+        (("--colour", "red"), "colour"),
+        (("--fast", "--resume", "x.npz"), "--fast"),
+        (("--resume", "x.npz"), "no such file"),
+    ],
+)
+def test_options_without_effect_are_refused(tropix: Any, model: Path, options: tuple[str, ...], message: str) -> None:
+    code, _, err = tropix("regions", model, "--box", "-1,1", *options)
+    assert code == 2
+    assert message in err
+
+
+def test_domains_at_the_end_of_floats(tropix: Any, model: Path) -> None:
+    whole = asked(tropix, "regions", model, "--passes", "none")["activation_cells"]
+    for end in ("1e300", "1e308"):
+        code, out, err = tropix("regions", model, "--passes", "none", "--box", f"-{end},{end}", "--json")
+        assert "Traceback" not in err
+        if code == 0:
+            assert json.loads(out)["activation_cells"] == whole
+        else:
+            assert "range of float64" in err

@@ -126,7 +126,7 @@ def test_eps_in_the_wrong_place_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("place", ["weights", "bias"])
 def test_a_weight_off_by_a_thousandth_is_caught(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     honest, shift = HopfCole.from_lse, np.zeros((5, 2))
-    shift[0, 0] = 1e-3
+    shift[1, 0] = 1e-3  # a piece that is active on the box
 
     def moved(f: LogSumExp, t: float) -> HopfCole:
         weights, bias = (f.weights + shift, f.bias) if place == "weights" else (f.weights, f.bias + shift[:, 0])
@@ -254,7 +254,7 @@ def test_orders_are_first_where_pieces_tie() -> None:
     order = next(order for order in diagram.orders if order.edge is Edge.LIMIT)
     assert order.rates[-1] == pytest.approx(1.0, abs=1e-6)
     assert order.heats == SWEEP
-    away = check(f, heat=[0.1, 0.05], data=[[2.0]], edges=[Edge.LIMIT]).orders[0]
+    away = check(f, heat=[0.4, 0.2], data=[[2.0]], edges=[Edge.LIMIT]).orders[0]
     assert away.rates[0] > 5  # exponentially, away from ties
     assert check(f, heat=0.0, data=[[2.0]], solves=1).row(Edge.LIMIT).verdict is Verdict.NOT_APPLICABLE
 

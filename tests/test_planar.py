@@ -58,7 +58,8 @@ def check_edges(tape: Tape, cells: PlanarCells, box: Box) -> None:
         point = [Fraction(value) for value in cells.points[i].tolist()]
         if i in cells.exact_points:
             point = cells.exact_points[i].fractions().tolist()
-        tables = tape.exact.forms(cells.patterns[i].astype(np.int64))
+        table = tape.exact.table(cells.patterns[i].astype(np.int64)).astype(object)
+        tables = np.split(table, tape.offsets[1:-1])
         for e in range(cells.offsets[i], cells.offsets[i + 1]):
             segment, entry = cells.ties[e].tolist()
             if segment < 0:
@@ -354,3 +355,15 @@ def test_nothing_found_is_partial_and_can_be_resumed(tmp_path: Path) -> None:
         again = regions.enumerate(circuit, resume=begun)
         assert again.complete
         assert sorted(keys(again.patterns)) == sorted(keys(whole.patterns))
+
+
+@pytest.mark.parametrize("block", [1, 100, 5000])
+def test_cells_are_joined_from_blocks_of_any_size(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tropix.regions import _planar
+
+    circuit = layers([np.random.default_rng(0).normal(size=(9, 2)), np.ones((1, 9))], [np.arange(9) / 9, [0]])
+    expected = regions.enumerate(circuit, SQUARE)
+    monkeypatch.setattr(_planar, "BLOCK", block)
+    found = regions.enumerate(circuit, SQUARE)
+    for name in ("patterns", "points", "facet_offsets", "facet_segments", "facet_entries", "neighbours"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name

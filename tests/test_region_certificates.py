@@ -10,6 +10,7 @@ import pytest
 from test_regions import KINDS, one_layer, random_circuit, relu_net
 
 from tropix import Box, Circuit, InvalidInput, Polyhedron, Unsupported, regions
+from tropix.circuits import CircuitBuilder
 from tropix.regions import Regions, certify_completeness
 from tropix.regions._domain import Domain
 from tropix.regions._exact_cells import ExactCell
@@ -137,3 +138,55 @@ def wider(circuit: Circuit) -> Tape:
     tape = Tape.of(circuit)
     tape.exact.__dict__["integers"] = None
     return tape
+
+
+@pytest.mark.parametrize("way", ["volumes", "facets"])
+def test_patterns_of_entries_that_do_not_exist_prove_nothing(way: Any) -> None:
+    builder = CircuitBuilder(1)
+    forms = builder.affine([(0, [[1.0], [-1.0], [1.0], [-1.0]])], [0.0, 0.0, 0.0, 5.0])
+    found = regions.enumerate(builder.build(builder.log_sum_exp(forms, 0.0, np.array([0, 2, 4]))), (-1, 1))
+    assert certify_completeness(found, way)
+    patterns = found.patterns.astype(np.int64)
+    beyond, before = patterns.copy(), patterns.copy()
+    beyond[0, 1], before[0, 0] = 4, -1
+    forged = [
+        replace(found, patterns=beyond),
+        replace(found, patterns=before),
+        replace(found, patterns=patterns[[0, 0]] + [[0.0, 0.0], [0.25, 0.0]], points=found.points[[0, 0]]),
+        replace(found, patterns=patterns[[0, 0, 1]], points=found.points[[0, 0]]),  # the first one counts twice
+    ]
+    for other in forged:
+        answer = certify_completeness(other, way)
+        assert (answer.holds, answer.reason) == (False, "the arrays of the enumeration do not fit together")
+
+
+def test_neighbours_that_changed_places_are_noticed() -> None:
+    found = regions.enumerate(relu_net([2, 6, 4, 1], 1), (-1, 1))
+    for number in range(len(found)):
+        a, b = found.facet_offsets[number], found.facet_offsets[number + 1]
+        inner = a + np.flatnonzero(found.neighbours[a:b] >= 0)
+        if len(inner) > 1:
+            neighbours = found.neighbours.copy()
+            neighbours[inner[:2]] = neighbours[inner[1::-1]]
+            assert certify_completeness(replace(found, neighbours=neighbours), "facets").holds is False
+
+
+@pytest.mark.parametrize("bits", [5, 16, 20, 25])
+def test_forms_beyond_64_bits(bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    builder, value = CircuitBuilder(2), 0
+    for _ in range(3):
+        weights, bias = (rng.integers(-(2**bits), 2**bits, size=size).astype(float) for size in ((3, 2), 3))
+        value = builder.relu(builder.affine([(value, weights[:, : builder.size(value)])], bias))
+        value = builder.affine([(value, np.eye(2, 3) * 2.0 ** (bits - 1) + 1)], np.zeros(2))
+    circuit = builder.build(value)
+    found = regions.enumerate(circuit)
+    tape = wider(circuit)
+    maps = {str(tape.exact.output(row.astype(np.int64)).fractions().tolist()) for row in found.patterns}
+    assert (Tape.of(circuit).exact.integers is None) == (bits > 12)
+    assert found.n_affine_maps == len(maps)
+    assert certify_completeness(found)
+    for cell in found:
+        exact = ExactCell.around(tape, found.domain, cell.pattern, cell.exact_point)
+        assert exact is not None
+        assert {tuple(row) for row in cell.exact.rows.tolist()} == {tuple(row) for row in exact.rows.tolist()}

@@ -65,7 +65,7 @@ def test_unbounded_cells_fill_the_window() -> None:
 def test_the_window_shows_the_corners() -> None:
     square = polynomial("max(x, -x, y - 1, 7 - y)")
     window = polygons(regions.enumerate(square)).window
-    assert window.contains([[3.5, 4.0], [-3.5, 4.0], [3, 4], [-3, 4]]).all() or window.contains([[0.0, 4.0]]).all()
+    assert window.contains([[3, 4], [-3, 4]]).all()
     assert (window.upper - window.lower < 40).all()
     one = polygons(regions.enumerate(polynomial("x + y")))
     assert (one.window.lower < one.window.upper).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from itertools import combinations, pairwise, permutations
 from math import comb, factorial
 from typing import Any
@@ -532,3 +533,48 @@ def test_other_executors() -> None:
         two = regions.enumerate(circuit, executor=pool)
     for found in (one, two):
         assert {row.tobytes() for row in found.patterns} == {row.tobytes() for row in usual.patterns}
+
+
+@pytest.mark.parametrize("table", ["points", "keys"])
+def test_interrupts_do_not_come_between_the_tables_of_a_state(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tropix.regions._search import State
+
+    class Alarm(list[Any]):
+        def append(self, item: Any) -> None:
+            super().append(item)
+            if len(self) % 7 == 0:
+                signal.raise_signal(signal.SIGINT)
+
+    circuit = relu_net([3, 8, 6, 1], 2)
+    found = regions.enumerate(circuit, (-1, 1), max_cells=3)
+    assert found.state is not None
+    setattr(found.state, table, Alarm(getattr(found.state, table)))
+    monkeypatch.setattr(State, "copy", lambda state: state)  # so that the alarm stays in it
+    stops = []
+    for _ in range(1000):
+        found = regions.enumerate(circuit, (-1, 1), resume=found)
+        stops.append(found.stopped)
+        if found.complete:
+            break
+    assert set(stops[:-1]) == {"interrupted"}
+    expected = regions.enumerate(circuit, (-1, 1))
+    assert {tuple(row) for row in found.patterns.tolist()} == {tuple(row) for row in expected.patterns.tolist()}
+    assert regions.certify_completeness(found, "facets")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_is_resumed_is_the_same_search() -> None:
+    circuit, other = relu_net([2, 8, 8, 1], 1), relu_net([2, 8, 8, 1], 2)
+    part = regions.enumerate(circuit, (-1, 1), max_cells=5)
+    with pytest.raises(InvalidInput, match="another function"):
+        regions.enumerate(other, resume=part)
+    with pytest.raises(InvalidInput, match="another domain"):
+        regions.enumerate(circuit, (-3, 3), resume=part)
+    with pytest.raises(InvalidInput, match="another domain"):
+        regions.enumerate(circuit, Polyhedron.where([[1, 1]], [1], (-1, 1)), resume=part)
+    whole = regions.enumerate(circuit, (-1, 1))
+    for _ in range(2):  # what is resumed is left as it was
+        more = regions.enumerate(circuit, (-1, 1), resume=part, max_cells=20)
+        assert not more.complete
+        assert len(part) < len(more) < len(whole)
+    assert len(regions.enumerate(circuit, resume=part)) == len(whole)

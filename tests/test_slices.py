@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from tropix import Circuit, InvalidInput, Unsupported, regions
 from tropix.arrays import FloatArray
@@ -101,6 +102,10 @@ def classifier(tail: str) -> Circuit:
     weights = builder.add(Gibbs(scores, 0.5, np.array([0, 3])), "softmax")
     if tail == "affine":
         weights = builder.affine([(weights, [[2.0, 0.0, 1.0]])], [1.0])
+    elif tail == "scaled":
+        weights = builder.affine([(weights, 2 * np.eye(3))], np.ones(3))
+    elif tail == "uneven":
+        weights = builder.affine([(weights, np.eye(3))], [0.0, 0.25, 0.0])
     elif tail == "skip":
         weights = builder.affine([(weights, np.eye(3)), (scores, np.eye(3))], np.zeros(3))
     elif tail == "max":
@@ -108,7 +113,7 @@ def classifier(tail: str) -> Circuit:
     return builder.build(weights)
 
 
-@pytest.mark.parametrize("tail", ["none", "softmax", "affine"])
+@pytest.mark.parametrize("tail", ["none", "softmax", "scaled"])
 def test_logits_are_what_is_in_front_of_the_softmax(tail: str) -> None:
     circuit = classifier(tail)
     logits = circuit.logits()
@@ -118,7 +123,40 @@ def test_logits_are_what_is_in_front_of_the_softmax(tail: str) -> None:
     assert (logits is circuit) == (tail == "none")
 
 
-@pytest.mark.parametrize(("tail", "reason"), [("skip", "do not go through it"), ("max", "is not affine")])
+@pytest.mark.parametrize(
+    ("order", "segments"), [([2, 0], [0, 3]), ([1], [0, 3]), ([0], [0, 2]), ([1, 2], [0, 2, 4]), ([3, 1], [0, 2, 4])]
+)
+def test_logits_are_in_the_order_of_the_outputs(order: list[int], segments: list[int]) -> None:
+    rng = np.random.default_rng(3)
+    builder = CircuitBuilder(2)
+    scores = builder.affine([(0, rng.normal(size=(segments[-1], 2)))], rng.normal(size=segments[-1]))
+    weights = builder.add(Gibbs(scores, 1.0, np.array(segments)))
+    weights = builder.affine([(weights, sp.csr_array(np.eye(segments[-1])[order]))], np.zeros(len(order)))
+    circuit = builder.build(weights)
+    points = rng.normal(size=(200, 2))
+    outputs, logits = circuit(points), circuit.logits()(points)
+    assert logits.shape == outputs.shape
+    assert (logits.argsort(axis=1) == outputs.argsort(axis=1)).all()
+    if segments[1] == 2:  # a sigmoid: 1/2 where its logit is 0
+        assert ((logits > 0) == (outputs > 0.5)).all()
+
+
+def test_logits_of_several_softmaxes_are_not_compared() -> None:
+    builder = CircuitBuilder(6)
+    weights = builder.add(Gibbs(0, 1.0, np.array([0, 3, 6])))
+    with pytest.raises(Unsupported, match="not comparable"):
+        builder.build(weights).logits()
+
+
+@pytest.mark.parametrize(
+    ("tail", "reason"),
+    [
+        ("skip", "do not go through it"),
+        ("max", "is not affine"),
+        ("affine", "mix its weights"),
+        ("uneven", "mix its weights"),
+    ],
+)
 def test_a_softmax_in_the_middle_is_refused(tail: str, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason):
         classifier(tail).logits()

@@ -36,7 +36,8 @@ _HOMES = {
     "equivalent": "tropix.polynomials",
 }
 _ROOMS = {
-    "boxes", "circuits", "convex", "diagram", "exact", "kernels", "linalg", "pde", "polynomials", "regions", "semirings",
+    "boxes", "circuits", "convex", "diagram", "exact", "kernels", "linalg", "pde", "polynomials", "regions",
+    "semirings",
 }  # fmt: skip
 
 

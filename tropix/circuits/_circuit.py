@@ -189,10 +189,11 @@ class Circuit:
         return Circuit((*self.nodes, node), len(self.nodes), (*self.names, name))
 
     def logits(self) -> Circuit:
-        """The circuit in front of its last `Gibbs` node, behind which only affine nodes come; itself without one.
+        """The logits in front of the last `Gibbs` node, one for each weight that is an output; itself without one.
 
-        Softmax rises with each logit, so that class regions and boundaries are those of the logits. Raises
-        `Unsupported` where the output is more than an affine function of those weights.
+        Softmax rises with each logit, so that class regions and boundaries are those of the logits. A logit of a pair
+        (a sigmoid) is the difference of its operands, which is 0 where the weight is 1/2. Raises `Unsupported` where
+        outputs are more than weights of one softmax, or of pairs, with one rising affine function for all of them.
         """
         from tropix.circuits._logits import logits
 

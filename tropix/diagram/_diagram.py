@@ -16,7 +16,7 @@ from tropix.circuits import Circuit, CircuitBuilder
 from tropix.diagram._network_edges import network_rows
 from tropix.diagram._order import Order, orders
 from tropix.diagram._rows import Edge, Row, Verdict
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import LogSumExp, TropicalPolynomial
 
 Model: TypeAlias = Circuit | LogSumExp | TropicalPolynomial
@@ -127,7 +127,10 @@ def _edges(edges: Iterable[Edge | str] | None) -> frozenset[Edge]:
 
 def _circuit(model: Model) -> tuple[Circuit, tuple[str, ...]]:
     if isinstance(model, Circuit):
-        logits = model.logits()
+        try:
+            logits = model.logits()
+        except Unsupported:
+            return model, ()  # softmax weights inside, which are not classes
         return logits, () if logits is model else ("the softmax at the end is left out: its logits are checked",)
     if isinstance(model, TropicalPolynomial):
         model = LogSumExp(model.exponents, model.coefficients, 0.0)

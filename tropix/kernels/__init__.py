@@ -14,12 +14,8 @@ from tropix.kernels._atomic_sums import atomic_minimum as atomic_minimum
 from tropix.kernels._atomic_sums import atomic_minimum_numpy as atomic_minimum_numpy
 from tropix.kernels._atomic_sums import atomic_sums as atomic_sums
 from tropix.kernels._atomic_sums import atomic_sums_numpy as atomic_sums_numpy
-from tropix.kernels._cell_facets import FACET as FACET
-from tropix.kernels._cell_facets import IMPLIED as IMPLIED
-from tropix.kernels._cell_facets import PERHAPS_IMPLIED as PERHAPS_IMPLIED
 from tropix.kernels._cell_facets import Expansion as Expansion
 from tropix.kernels._cell_facets import expand_cells as expand_cells
-from tropix.kernels._cell_facets import propose_facets as propose_facets
 from tropix.kernels._cell_forms import facet_rows as facet_rows
 from tropix.kernels._cell_forms import output_forms as output_forms
 from tropix.kernels._cell_forms import used_patterns as used_patterns
@@ -33,6 +29,10 @@ from tropix.kernels._conjugate import conjugate_newton_numpy as conjugate_newton
 from tropix.kernels._conjugate_proof import conjugate_bounds as conjugate_bounds
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
+from tropix.kernels._facet_proposals import FACET as FACET
+from tropix.kernels._facet_proposals import IMPLIED as IMPLIED
+from tropix.kernels._facet_proposals import PERHAPS_IMPLIED as PERHAPS_IMPLIED
+from tropix.kernels._facet_proposals import propose_facets as propose_facets
 from tropix.kernels._hamilton_jacobi import HALO as HALO
 from tropix.kernels._hamilton_jacobi import laplacian as laplacian
 from tropix.kernels._hamilton_jacobi import largest_differences as largest_differences

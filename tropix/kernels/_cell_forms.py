@@ -1,4 +1,4 @@
-"""Affine forms of the output on many activation cells, and which segments they depend on."""
+"""Affine forms under the patterns of activation cells, with bounds of errors, and which segments they depend on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
-from tropix.kernels._cell_facets import forms_of_pattern
 from tropix.kernels._threads import over_rows
 
+UNIT = 2.0**-53
+TINY = 1e-300
 UNUSED = np.iinfo(np.uint16).max
 """Stands in a pattern for a segment that the output does not depend on."""
 
@@ -48,10 +49,116 @@ def used_patterns(flat: tuple[Any, ...], patterns: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def forms_of_pattern(inputs, start, source, weight, bias, segment, unit, pattern, form, error):  # type: ignore[no-untyped-def]
+    """The affine forms (n, d+1) of all values under a pattern, and bounds of their errors."""
+    width = inputs + 1
+    for v in range(len(bias)):
+        for c in range(width):
+            form[v, c] = 0.0
+            error[v, c] = 0.0
+        if v < inputs:
+            form[v, v] = 1.0
+            continue
+        a, b = start[v], start[v + 1]
+        if segment[v] >= 0:
+            chosen = source[a + pattern[segment[v]]]
+            for c in range(width):
+                form[v, c] = form[chosen, c]
+                error[v, c] = error[chosen, c]
+            continue
+        form[v, inputs] = bias[v]
+        error[v, inputs] = unit * abs(bias[v])
+        if a == b:
+            continue
+        if b == a + 1 and bias[v] == 0.0 and weight[a] == 1.0 and unit == 0.0:
+            for c in range(width):
+                form[v, c] = form[source[a], c]
+                error[v, c] = error[source[a], c]
+            continue
+        # Rounding errors are computed, not estimated: where all sums and products are exact the bound is 0.
+        for k in range(a, b):
+            w, j = weight[k], source[k]
+            size = abs(w)
+            plain = size == 1.0
+            for c in range(width):
+                factor = form[j, c]
+                if factor == 0.0 and error[j, c] == 0.0:
+                    continue
+                term = w * factor
+                before = form[v, c]
+                total = before + term
+                virtual = total - before
+                noise = abs((before - (total - virtual)) + (term - virtual)) + unit * abs(term)
+                if not plain:
+                    noise += _product_error(w, factor, term)
+                if error[j, c] != 0.0:
+                    noise += size * error[j, c] * 1.000001
+                form[v, c] = total
+                if noise != 0.0:
+                    error[v, c] = (error[v, c] + noise) * (1.0 + 4.0 * UNIT) + TINY
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _product_error(a, b, product):  # type: ignore[no-untyped-def]
+    """|a·b − product| where product = fl(a·b), exactly; a bound of it for very large or small numbers (Dekker 1971)."""
+    size = abs(product)
+    if not (1e-200 < size < 1e200 and 1e-100 < abs(a) < 1e100 and 1e-100 < abs(b) < 1e100):
+        return UNIT * size + TINY if product != 0.0 or (a != 0.0 and b != 0.0) else 0.0
+    big = 134217729.0 * a
+    a_high = big - (big - a)
+    a_low = a - a_high
+    big = 134217729.0 * b
+    b_high = big - (big - b)
+    b_low = b - b_high
+    return abs(a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rounded_forms(inputs, start, source, weight, bias, segment, unit, pattern, form, error, live):  # type: ignore[no-untyped-def]
+    """The affine forms (n, d+1) of all values under a pattern, and bounds of their errors by the number of terms.
+
+    ``live`` says which are not zero; others are passed over, which are half of them behind a ReLU.
+    """
+    width = inputs + 1
+    sizes = np.empty(width)
+    for v in range(len(bias)):
+        live[v] = True
+        for c in range(width):
+            form[v, c] = error[v, c] = sizes[c] = 0.0
+        if v < inputs:
+            form[v, v] = 1.0
+            continue
+        if segment[v] >= 0:
+            chosen = source[start[v] + pattern[segment[v]]]
+            live[v] = live[chosen]
+            for c in range(width):
+                form[v, c], error[v, c] = form[chosen, c], error[chosen, c]
+            continue
+        form[v, inputs], sizes[inputs], terms = bias[v], abs(bias[v]), 0
+        for k in range(start[v], start[v + 1]):
+            w, j = weight[k], source[k]
+            if not live[j]:
+                continue
+            terms += 1
+            for c in range(width):
+                term = w * form[j, c]
+                form[v, c] += term
+                sizes[c] += abs(term)
+                error[v, c] += abs(w) * error[j, c]
+        live[v] = terms > 0 or bias[v] != 0.0
+        for c in range(width):
+            relative = (terms + 2) * UNIT + unit
+            error[v, c] = (error[v, c] * (1 + unit) + relative * sizes[c]) * (1 + 1e-9 + 4 * terms * UNIT)
+            if live[v]:
+                error[v, c] += TINY
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _output_forms(inputs, start, source, weight, bias, segment, outputs, unit, patterns, forms, errors):  # type: ignore[no-untyped-def]
     form, error = np.empty((len(bias), inputs + 1)), np.empty((len(bias), inputs + 1))
+    live = np.empty(len(bias), dtype=np.bool_)
     for q in range(len(patterns)):
-        forms_of_pattern(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error)
+        _rounded_forms(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error, live)
         for k in range(len(outputs)):
             for c in range(inputs + 1):
                 forms[q, k, c] = form[outputs[k], c]
@@ -105,8 +212,9 @@ def _facet_rows(  # type: ignore[no-untyped-def]
     rows,
 ):  # fmt: skip
     form, error = np.empty((len(bias), inputs + 1)), np.empty((len(bias), inputs + 1))
+    live = np.empty(len(bias), dtype=np.bool_)
     for q in range(first, stop):
-        forms_of_pattern(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error)
+        _rounded_forms(inputs, start, source, weight, bias, segment, unit, patterns[q], form, error, live)
         for f in range(offsets[q], offsets[q + 1]):
             s, square = segments[f], 0.0
             for c in range(inputs + 1):

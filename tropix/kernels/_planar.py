@@ -2,8 +2,9 @@
 
 Cells wait on a stack. The top one takes the maxima of its stage: those with one winner on the whole polygon are settled
 at its vertices; one that is not splits it, a central one, so that the lists of the rest halve; when none is left the
-next stage is entered, whose forms are affine on the cell. Work and memory beside the output do not depend on the number
-of cells, and the time for each cell does not either.
+next stage is entered, whose forms are affine on the cell. A cell with few open maxima looks ahead, see
+`tropix.kernels._planar_ahead`. Work and memory beside the output do not depend on the number of cells, and the time for
+each cell does not either.
 
 Edges are matched without geometry. The two sides of every cut are linked lists of edges, split as their cells are
 split, in counterclockwise order; as the function is continuous both sides end with the same pieces, in opposite order.
@@ -16,7 +17,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tropix.kernels._borrows import borrows
+from tropix.kernels._planar_ahead import enter_ahead, look_far, look_near
 from tropix.kernels._planar_cells import (
+    AHEAD,
     ASK,
     BASES,
     BUDGET,
@@ -29,6 +33,7 @@ from tropix.kernels._planar_cells import (
     GROW,
     KNOWN,
     LAST,
+    LEVELS,
     NODE,
     PAUSE,
     QUESTIONS,
@@ -52,13 +57,20 @@ from tropix.kernels._planar_cells import (
 )
 from tropix.kernels._planar_fan import split_by_fan
 from tropix.kernels._planar_forms import certain_sign, difference, enter_stage
+from tropix.kernels._planar_outlook import FIRST, OWNER, STOP
 
+AGAIN = 0.5
+"""The part of the open maxima that are left when it is time for the next look."""
+MANY = 64
+"""Open maxima of the stage at hand with which it does not pay to look ahead at all."""
+FEW = 6
+"""Symbols of a level inside which it does not pay to look again."""
 COARSE = 1e-9
 """Largest error of a vertex, in widths of the domain, that passes without a second look."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(program, stack, forms, ties, sides, chunk, answers, stages, state):  # type: ignore[no-untyped-def]
+def advance(program, stack, outlook, forms, ties, sides, chunk, answers, stages, state):  # type: ignore[no-untyped-def]
     """Work until something else must be done; returns what.
 
     ``stages`` (T+1, 2): how many rank rows belong to earlier stages, and the number of the base that was entered last.
@@ -70,6 +82,8 @@ def advance(program, stack, forms, ties, sides, chunk, answers, stages, state): 
         if state[BUDGET] <= 0:
             return PAUSE
         f = state[DEPTH] - 1
+        while state[LEVELS] > 0 and outlook.levels[state[LEVELS] - 1, OWNER] > f:
+            state[LEVELS] -= 1
         state[QUESTIONS] = 0
         start, count, stage, first = frames[f, 0], frames[f, 1], frames[f, 2], frames[f, 3]
         if stage < state[LAST]:
@@ -86,8 +100,7 @@ def advance(program, stack, forms, ties, sides, chunk, answers, stages, state): 
             wanted = stage_segments[stage + 1] - stage_segments[stage]
             if not fits(stack, sides, state, f, start + count, first + wanted, 0, 0):
                 return GROW
-            enter_stage(program, forms, ties, stack.patterns, f, stage)
-            _open_stage(program, stack, f, stage)
+            _open_stage(program, stack, outlook, forms, ties, f, state)
             stages[stage, 1] = state[BASES]
             state[BASES] += 1
         if not _settle_all(program, stack, forms, ties, answers, f, state):
@@ -98,6 +111,8 @@ def advance(program, stack, forms, ties, sides, chunk, answers, stages, state): 
             frames[f, 2], frames[f, 4] = stage + 1, -1
             stages[stage + 1, 0] = state[RANKS]
             continue
+        if kept <= frames[f, 5] and _worthwhile(outlook, state[LEVELS]):
+            _look(program, stack, outlook, forms, f, state)
         place = _central(program, stack, forms, ties, f)
         s = pending[first + place]
         if entry[s + 1] - entry[s] == 2:
@@ -116,19 +131,48 @@ def advance(program, stack, forms, ties, sides, chunk, answers, stages, state): 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _open_stage(program, stack, f, stage):  # type: ignore[no-untyped-def]
-    """Put all segments of a stage that have a choice on the list of the top cell."""
+def _open_stage(program, stack, outlook, forms, ties, f, state):  # type: ignore[no-untyped-def]
+    """Compute the forms of a stage and put all segments that are open on the list of the top cell."""
     frames, patterns, pending, tags = stack.frames, stack.patterns, stack.pending, stack.tags
     entry, stage_segments = program.entry, program.stage_segments
-    start, first, size = frames[f, 0], frames[f, 3], 0
+    start, stage, first, size = frames[f, 0], frames[f, 2], frames[f, 3], 0
     for i in range(start, start + frames[f, 1]):
         tags[i, RANK] = -1
-    for s in range(stage_segments[stage], stage_segments[stage + 1]):
-        patterns[f, s] = 0
-        if entry[s + 1] - entry[s] > 1:
-            pending[first + size] = s
-            size += 1
+    if state[LEVELS] > 0:
+        size = enter_ahead(program, stack, outlook, forms, ties, f, state[LEVELS] - 1)
+        frames[f, 5] = int(size * AGAIN)
+    else:
+        enter_stage(program, forms, outlook.spread, ties, patterns, f, stage)
+        for s in range(stage_segments[stage], stage_segments[stage + 1]):
+            patterns[f, s] = 0
+            if entry[s + 1] - entry[s] > 1:
+                pending[first + size] = s
+                size += 1
+        frames[f, 5] = min(MANY, outlook.chords.shape[1] // (len(stage_segments) - 1 - stage))
     frames[f, 4] = size
+    if stage == len(stage_segments) - 2:
+        frames[f, 5] = -1
+
+
+@borrows
+def _worthwhile(outlook, level):  # type: ignore[no-untyped-def]
+    """Whether so many symbols are left that fewer of them would save more than a look takes."""
+    levels = outlook.levels
+    return level == 0 or levels[level - 1, STOP] - levels[level - 1, FIRST] > FEW
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _look(program, stack, outlook, forms, f, state):  # type: ignore[no-untyped-def]
+    """Look ahead from the top cell; if there are too many symbols, its parts try again."""
+    frames, level = stack.frames, state[LEVELS]
+    if level > 0:
+        decided = look_near(program, stack, outlook, forms, f, level)
+    else:
+        decided = look_far(program, stack, outlook, forms, f, level)
+    if decided >= 0:
+        state[LEVELS] += 1
+        state[AHEAD] += decided
+    frames[f, 5] = int(frames[f, 4] * AGAIN)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -202,11 +246,12 @@ def _ask_pair(stack, answers, ties, s, column, start, count, state):  # type: ig
 def _settle_many(program, stack, forms, answers, s, base, start, count, state):  # type: ignore[no-untyped-def]
     """The winner of a segment, the smallest index of equal ones; −1 if there are several, −2 if that is open."""
     vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
+    entry_value, limit, wide, high = program.entry_value, program.limit, program.reach[0], program.reach[1]
     first, stop = program.entry[s], program.entry[s + 1]
     x, y = middle(stack.vertices, start, count)
     best, top = first, -np.inf
     for e in range(first, stop):
-        v = program.entry_value[e]
+        v = entry_value[e]
         value = forms[0, v] * x + forms[1, v] * y + forms[2, v]
         if value > top:
             best, top = e, value
@@ -214,7 +259,7 @@ def _settle_many(program, stack, forms, answers, s, base, start, count, state): 
     for e in range(first, stop):
         if e == best:
             continue
-        a, b, c, error, bound, steep = difference(program, forms, e, best)
+        a, b, c, error, bound, steep = difference(forms, entry_value, limit, wide, high, e, best)
         equal, before, one, two = True, start + count - 1, e - base, best - base
         for i in range(start, start + count):
             sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, i, ranks, one, two, exact)
@@ -236,11 +281,12 @@ def _settle_many(program, stack, forms, answers, s, base, start, count, state): 
     return -2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _central(program, stack, forms, ties, f):  # type: ignore[no-untyped-def]
     """The position in the list of the segment whose two largest entries tie nearest to the middle of the cell."""
     frames, pending, entry, entry_value = stack.frames, stack.pending, program.entry, program.entry_value
     list_start, size = frames[f, 3], frames[f, 4]
+    limit, wide, high = program.limit, program.reach[0], program.reach[1]
     if size == 1:
         return 0
     x, y = middle(stack.vertices, frames[f, 0], frames[f, 1])
@@ -259,7 +305,7 @@ def _central(program, stack, forms, ties, f):  # type: ignore[no-untyped-def]
                     best, second, top, lower = e, best, value, top
                 elif value > lower:
                     second, lower = e, value
-            distance = (top - lower) / difference(program, forms, best, second)[5]
+            distance = (top - lower) / difference(forms, entry_value, limit, wide, high, best, second)[5]
         if distance < nearest:
             place, nearest = p, distance
     return place
@@ -283,7 +329,7 @@ def _all_signs(stack, answers, f, ties, s, column, signs, state):  # type: ignor
     return state[QUESTIONS] == 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _split(program, stack, sides, f, place, ties, signs, state):  # type: ignore[no-untyped-def]
     """Replace the top cell by its parts below and above a tie that crosses it.
 
@@ -350,15 +396,16 @@ def _split(program, stack, sides, f, place, ties, signs, state):  # type: ignore
     state[DEPTH] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def _emit(program, stack, chunk, f, state):  # type: ignore[no-untyped-def]
     """Write the top cell to the chunk."""
     vertices, lines, tags = stack.vertices, stack.lines, stack.tags
     patterns, rows, corners, ties, points = stack.patterns, chunk.patterns, chunk.vertices, chunk.tags, chunk.points
     start, count = stack.frames[f, 0], stack.frames[f, 1]
     cell, edge = state[CELLS], state[EDGES]
-    for s in range(patterns.shape[1]):
-        rows[cell, s] = patterns[f, s]
+    row, pattern = rows[cell], patterns[f]
+    for s in range(len(pattern)):
+        row[s] = pattern[s]
     x, y = middle(vertices, start, count)
     wide, high, right, up = program.reach[0], program.reach[1], program.centre[0], program.centre[1]
     points[cell, 0], points[cell, 1] = x + right, y + up

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.kernels._borrows import borrows
 from tropix.kernels._planar_determinant import determinant_sign
 from tropix.kernels._planar_forms import certain_sign, meeting_point
 
@@ -22,8 +23,12 @@ class PlanarStatus(IntEnum):
 
 DONE, FLUSH, GROW, ASK, PAUSE = range(5)
 
-DEPTH, NODES, HEADS, CELLS, EDGES, RANKS, QUESTIONS, KNOWN, LAST, EXACT, BUDGET, BASES, NEED = range(13)
-"""Places in the state: numbers of used rows; the stage last worked on; the mode; what is left to do; what is needed."""
+DEPTH, NODES, HEADS, CELLS, EDGES, RANKS, QUESTIONS, KNOWN, LAST, EXACT, BUDGET, BASES, LEVELS, AHEAD, NEED = range(15)
+"""Places in the state.
+
+Numbers of used rows; the stage last worked on; the mode; what is left to do; levels of the outlook, and maxima that
+looks ahead have decided; what is needed.
+"""
 STATE_SIZE = NEED + 5
 
 WON, TIED, NODE, RANK = range(4)
@@ -31,11 +36,11 @@ WON, TIED, NODE, RANK = range(4)
 
 
 class Stack(NamedTuple):
-    """Cells that wait: frames (D, 5) of polygon start, vertices, stage, start and length of the list of open segments.
+    """Cells that wait: frames (D, 6) of polygon start, vertices, stage, start and length of the list of open segments.
 
-    The length is −1 until the stage has been entered. Edge i of a polygon leads from vertex i to vertex i + 1,
-    counterclockwise. ``vertices`` (P, 3) are x, y and the bound of their error, ``lines`` (P, 4) forms that are
-    negative inside, ``tags`` (P, 4) see above.
+    The length is −1 until the stage has been entered; when it has fallen to the last number it is time to look ahead.
+    Edge i of a polygon leads from vertex i to vertex i + 1, counterclockwise. ``vertices`` (P, 3) are x, y and the
+    bound of their error, ``lines`` (P, 4) forms that are negative inside, ``tags`` (P, 4) see above.
     """
 
     frames: IntArray
@@ -76,7 +81,7 @@ class Answers(NamedTuple):
     known: IntArray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def fits(stack, sides, state, frames, polygon, pending, nodes, heads):  # type: ignore[no-untyped-def]
     """Whether the stacks are long enough; if not the state says how long they must be."""
     state[NEED], state[NEED + 1], state[NEED + 2] = frames + 1, polygon + 1, pending + 1
@@ -90,7 +95,7 @@ def fits(stack, sides, state, frames, polygon, pending, nodes, heads):  # type: 
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def middle(vertices, start, count):  # type: ignore[no-untyped-def]
     """The mean of a polygon's vertices."""
     x, y = 0.0, 0.0
@@ -138,7 +143,7 @@ def ask(answers, place, segment, won, tied, won_, tied_, state):  # type: ignore
         state[QUESTIONS] = q + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def copy_vertex(vertices, tags, source, target):  # type: ignore[no-untyped-def]
     """Copy a vertex and what is known of it."""
     for i in range(3):
@@ -146,7 +151,7 @@ def copy_vertex(vertices, tags, source, target):  # type: ignore[no-untyped-def]
     tags[target, RANK] = tags[source, RANK]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def copy_line(lines, tags, source, target):  # type: ignore[no-untyped-def]
     """Copy an edge."""
     for i in range(4):
@@ -155,7 +160,7 @@ def copy_line(lines, tags, source, target):  # type: ignore[no-untyped-def]
         tags[target, i] = tags[source, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def copy_edge(vertices, lines, tags, source, target):  # type: ignore[no-untyped-def]
     """Copy a vertex with the edge that leaves it."""
     for i in range(3):
@@ -165,7 +170,7 @@ def copy_edge(vertices, lines, tags, source, target):  # type: ignore[no-untyped
         tags[target, i] = tags[source, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def place_vertex(vertices, lines, tags, p, q, a, b, c, error, target, wide, high):  # type: ignore[no-untyped-def]
     """A new vertex where a tie crosses the edge from vertex p to vertex q."""
     x, y, off = meeting_point(lines[p, 0], lines[p, 1], lines[p, 2], lines[p, 3], a, b, c, error, wide, high)
@@ -177,7 +182,7 @@ def place_vertex(vertices, lines, tags, p, q, a, b, c, error, target, wide, high
     tags[target, RANK] = -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def insert_after(following, node, state):  # type: ignore[no-untyped-def]
     """A new node behind another in its list."""
     fresh = state[NODES]
@@ -187,7 +192,7 @@ def insert_after(following, node, state):  # type: ignore[no-untyped-def]
     return fresh
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def new_cut(following, heads, state):  # type: ignore[no-untyped-def]
     """Two lists of one node each, for the sides of a new cut; returns the first node, the second is the next one."""
     fresh, cut = state[NODES], state[HEADS]
@@ -198,7 +203,7 @@ def new_cut(following, heads, state):  # type: ignore[no-untyped-def]
     return fresh
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def drop_parent(stack, f, place, first, stop):  # type: ignore[no-untyped-def]
     """Move the parts of the top cell to where it was, and take the segment that split it from its list."""
     frames, pending, vertices, lines, tags = stack.frames, stack.pending, stack.vertices, stack.lines, stack.tags
@@ -210,14 +215,15 @@ def drop_parent(stack, f, place, first, stop):  # type: ignore[no-untyped-def]
         pending[p] = pending[p + 1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def push_sibling(stack, f, target, start, count, first):  # type: ignore[no-untyped-def]
     """A frame with the pattern and the list of frame f and a polygon of its own."""
     frames, pending, patterns = stack.frames, stack.pending, stack.patterns
     size, source = frames[f, 4], frames[f, 3]
     frames[target, 0], frames[target, 1], frames[target, 2] = start, count, frames[f, 2]
-    frames[target, 3], frames[target, 4] = first, size
+    frames[target, 3], frames[target, 4], frames[target, 5] = first, size, frames[f, 5]
     for p in range(size):
         pending[first + p] = pending[source + p]
-    for s in range(patterns.shape[1]):
-        patterns[target, s] = patterns[f, s]
+    row, other = patterns[f], patterns[target]
+    for s in range(len(row)):
+        other[s] = row[s]

@@ -102,18 +102,19 @@ def _undominated(program, stack, forms, answers, s, base, start, count, state): 
     """For each entry, whether it may win somewhere in the cell: it is not below one winner at all vertices."""
     first, stop = program.entry[s], program.entry[s + 1]
     vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
+    entry_value, limit, wide, high = program.entry_value, program.limit, program.reach[0], program.reach[1]
     alive = np.ones(stop - first, dtype=np.bool_)
     for i in range(start, start + count):
         leader, top = first, -np.inf
         for e in range(first, stop):
-            v = program.entry_value[e]
-            value = forms[0, v] * stack.vertices[i, 0] + forms[1, v] * stack.vertices[i, 1] + forms[2, v]
+            v = entry_value[e]
+            value = forms[0, v] * vertices[i, 0] + forms[1, v] * vertices[i, 1] + forms[2, v]
             if value > top:
                 leader, top = e, value
         for e in range(first, stop):
             if e == leader or not alive[e - first] or not alive[leader - first]:
                 continue
-            a, b, c, error, bound, steep = difference(program, forms, e, leader)
+            a, b, c, error, bound, steep = difference(forms, entry_value, limit, wide, high, e, leader)
             below, equal, before, one, two = True, True, start + count - 1, e - base, leader - base
             for j in range(start, start + count):
                 sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, j, ranks, one, two, exact)
@@ -137,7 +138,7 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
     start, count = frame[0], frame[1]
     vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
     floor = start + count
-    wide, high = program.reach[0], program.reach[1]
+    entry_value, limit, wide, high = program.entry_value, program.limit, program.reach[0], program.reach[1]
     for i in range(count):
         copy_edge(vertices, lines, tags, start + i, target + i)
         extra[target + i - floor, ORIGIN] = extra[target + i - floor, PARENT] = i
@@ -146,7 +147,7 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
     for rival in range(program.entry[s], program.entry[s + 1]):
         if rival == e or not alive[rival - program.entry[s]]:
             continue
-        a, b, c, error, bound, steep = difference(program, forms, rival, e)
+        a, b, c, error, bound, steep = difference(forms, entry_value, limit, wide, high, rival, e)
         above, below, touching, unknown = 0, 0, 0, False
         last, one, two = target + size - 1, rival - base, e - base
         for i in range(size):
@@ -229,8 +230,9 @@ def _clip(program, stack, forms, answers, s, e, alive, base, f, target, scratch,
 def _steeper(program, stack, forms, answers, s, rival, base, target, size, i, extra, floor, state):  # type: ignore[no-untyped-def]
     """Whether a rival that ties along edge i of a part wins behind it against the one that was there; 2 if open."""
     vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
+    entry_value, limit, wide, high = program.entry_value, program.limit, program.reach[0], program.reach[1]
     other = tags[target + i, TIED]
-    a, b, c, error, bound, steep = difference(program, forms, rival, other)
+    a, b, c, error, bound, steep = difference(forms, entry_value, limit, wide, high, rival, other)
     j, before = (i + 2) % size, target + (i + 1) % size
     one, two = rival - base, other - base
     sign = sign_at(a, b, c, error, bound, steep, vertices, lines, tags, before, target + j, ranks, one, two, exact)
@@ -273,6 +275,7 @@ def _thread_boundary(program, stack, forms, sides, answers, s, base, f, bounds, 
     """
     start, count = stack.frames[f, 0], stack.frames[f, 1]
     vertices, lines, tags, ranks, exact = stack.vertices, stack.lines, stack.tags, answers.ranks, state[EXACT]
+    entry_value, limit, wide, high = program.entry_value, program.limit, program.reach[0], program.reach[1]
     floor = start + count
     total = 0
     for j in range(bounds[0], bounds[parts]):
@@ -296,7 +299,9 @@ def _thread_boundary(program, stack, forms, sides, answers, s, base, f, bounds, 
             place = fill[i]
             fill[i] += 1
             while place > ends[i]:
-                a, b, c, error, bound, steep = difference(program, forms, owner[q], winners[place - 1])
+                a, b, c, error, bound, steep = difference(
+                    forms, entry_value, limit, wide, high, owner[q], winners[place - 1]
+                )
                 one, two, here = owner[q] - base, winners[place - 1] - base, start + i
                 before = start + (i - 1 if i > 0 else count - 1)
                 sign = sign_at(

@@ -11,33 +11,44 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from tropix.arrays import FloatArray, IntArray
+from tropix.arrays import BoolArray, FloatArray, IntArray
+from tropix.kernels._borrows import borrows
+from tropix.kernels._planar_affine import ROOM, TINY, UNIT, affine_step
 
-UNIT = 2.0**-53
-TINY = 1e-300
-"""Added to every error bound that is not zero, for products that underflow."""
 FLAT = 1e-150
 """Smallest determinant of two lines whose meeting point is located, far above where products underflow."""
-ROOM = 1.0 + 1e-9
-"""Factor on error bounds, for the rounding of the bounds themselves."""
 
 
 class PlanarProgram(NamedTuple):
     """A tape in stages: the affine steps ``stage_steps[t]:stage_steps[t+1]``, then the maxima of stage t.
 
-    Step o computes the values ``step_first[o] + i``, i < ``step_size[o]``: bias + Σ over the columns
-    ``step_columns[o]:step_columns[o+1]`` of weight·(value ``column_value``), entries sorted by row. ``step_margin`` is
-    the relative rounding error of a sum, ``norm`` the length of a value's weights in the full columns. Every value is a
-    multiple of a power of two, and ``limit`` is 2⁵³ times that: sums of smaller size are exact. Segments
-    ``stage_segments[t]:stage_segments[t+1]`` belong to stage t; segment s has the entries ``entry[s]:entry[s+1]`` with
-    values ``entry_value`` and is itself value ``owner[s]``. ``reach`` is (X, Y), ``centre`` where x = y = 0 lies.
+    Step o computes the values ``step_first[o] + i``, i < ``step_size[o]``, of the block ``step_block[o]``: bias + Σ
+    over the columns ``step_columns[o]:step_columns[o+1]`` of weight·(value ``column_value``), sorted by row; if
+    ``step_full``, no column has zeros. For error bounds: ``step_margin`` bounds the relative rounding error of a sum,
+    ``step_unit`` that of the weights, ``norm`` the length of a value's weights, ``step_rounding`` the norm ‖|A|‖₂ and
+    ``step_bias`` the length of the bias; parts ``step_parts[o]:step_parts[o+1]`` are the blocks that it reads, with
+    norms ‖A_i‖₂. Every value is a multiple of a power of two, and ``limit`` is 2⁵³ times that: sums of smaller size
+    are exact.
+
+    Segments ``stage_segments[t]:stage_segments[t+1]`` belong to stage t; segment s has the entries
+    ``entry[s]:entry[s+1]`` with values ``entry_value`` and is itself value ``owner[s]``. Blocks of maxima
+    ``stage_maxima[t]:stage_maxima[t+1]`` are ``max_block`` and read ``max_source``. ``reach`` is (X, Y), ``centre``
+    where x = y = 0 lies.
     """
 
     stage_steps: IntArray
     step_first: IntArray
     step_size: IntArray
     step_columns: IntArray
+    step_block: IntArray
+    step_full: BoolArray
     step_margin: FloatArray
+    step_unit: FloatArray
+    step_rounding: FloatArray
+    step_bias: FloatArray
+    step_parts: IntArray
+    part_block: IntArray
+    part_norm: FloatArray
     column_value: IntArray
     column_start: IntArray
     rows: IntArray
@@ -49,91 +60,60 @@ class PlanarProgram(NamedTuple):
     entry: IntArray
     entry_value: IntArray
     owner: IntArray
+    stage_maxima: IntArray
+    max_block: IntArray
+    max_source: IntArray
     reach: FloatArray
     centre: FloatArray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def enter_stage(program, forms, ties, patterns, f, stage):  # type: ignore[no-untyped-def]
-    """Compute the forms (5, n) of a stage where the maxima before it are as pattern f says, and its ties (S, 6).
+def enter_stage(program, forms, spread, ties, patterns, f, stage):  # type: ignore[no-untyped-def]
+    """Compute the forms (5 + Q, n) of a stage where the maxima before it are as pattern f says, and its ties (S, 6).
 
-    Rows of ``forms`` are a, b, c, the error and scratch. The tie of a segment with two entries is the second minus the
-    first: a, b, c, error, then what a value at a point of the domain may be off by, and |a| + |b|.
+    The tie of a segment with two entries is the second minus the first: a, b, c, error, then what a value at a point of
+    the domain may be off by, and |a| + |b|.
     """
-    entry, entry_value, owner = program.entry, program.entry_value, program.owner
-    stage_segments = program.stage_segments
+    entry, entry_value, owner, stage_segments = (
+        program.entry,
+        program.entry_value,
+        program.owner,
+        program.stage_segments,
+    )
     if stage > 0:
         for s in range(stage_segments[stage - 1], stage_segments[stage]):
             chosen, target = entry_value[entry[s] + patterns[f, s]], owner[s]
             for i in range(4):
                 forms[i, target] = forms[i, chosen]
+        for m in range(program.stage_maxima[stage - 1], program.stage_maxima[stage]):
+            spread[program.max_block[m]] = spread[program.max_source[m]]
+    scales = np.empty((2, 0))
     for step in range(program.stage_steps[stage], program.stage_steps[stage + 1]):
-        _affine(program, forms, step)
+        affine_step(program, forms, spread, scales, 0, step)
     for s in range(stage_segments[stage], stage_segments[stage + 1]):
-        first = entry[s]
-        if entry[s + 1] - first == 2:
-            a, b, c, error, bound, steep = difference(program, forms, first + 1, first)
-            ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5] = a, b, c, error, bound, steep
+        set_tie(program, forms, ties, s)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _affine(program, forms, step):  # type: ignore[no-untyped-def]
-    first, size, margin = program.step_first[step], program.step_size[step], program.step_margin[step]
-    wide, high = program.reach[0], program.reach[1]
-    weights, rows, bias, norm, limit = program.weights, program.rows, program.bias, program.norm, program.limit
-    column_value, column_start = program.column_value, program.column_start
-    a, b, c, error, mass = forms[0], forms[1], forms[2], forms[3], forms[4]
-    for i in range(first, first + size):
-        a[i] = 0.0
-        b[i] = 0.0
-        c[i] = bias[i]
-        error[i] = margin * abs(bias[i])
-        mass[i] = abs(bias[i])
-    squares, mass_squares = 0.0, 0.0
-    for column in range(program.step_columns[step], program.step_columns[step + 1]):
-        v = column_value[column]
-        fa, fb, fc = a[v], b[v], c[v]
-        off = error[v] + margin * (abs(fa) * wide + abs(fb) * high + abs(fc))
-        if off == 0.0:
-            continue
-        heavy = abs(fa) + abs(fb) + abs(fc) if error[v] == 0.0 else np.inf
-        off += TINY
-        start, stop = column_start[column], column_start[column + 1]
-        if stop - start == size:  # all rows, in order
-            squares += off * off
-            mass_squares += heavy * heavy
-            for i in range(size):
-                w = weights[start + i]
-                a[first + i] += w * fa
-                b[first + i] += w * fb
-                c[first + i] += w * fc
-        else:
-            for k in range(start, stop):
-                i, w = first + rows[k], weights[k]
-                a[i] += w * fa
-                b[i] += w * fb
-                c[i] += w * fc
-                error[i] += abs(w) * off + TINY
-                mass[i] += abs(w) * heavy
-    length, heavy = np.sqrt(squares), np.sqrt(mass_squares)
-    for i in range(first, first + size):
-        total = mass[i] + norm[i] * heavy if heavy > 0.0 else mass[i]
-        if total * ROOM < limit[i]:
-            error[i] = 0.0
-        else:
-            error[i] = (error[i] + (norm[i] * length * ROOM + TINY if length > 0.0 else 0.0)) * ROOM
+@borrows
+def set_tie(program, forms, ties, s):  # type: ignore[no-untyped-def]
+    """The tie of a segment, if it has two entries."""
+    first, wide, high = program.entry[s], program.reach[0], program.reach[1]
+    if program.entry[s + 1] - first == 2:
+        values, limit = program.entry_value, program.limit
+        a, b, c, error, bound, steep = difference(forms, values, limit, wide, high, first + 1, first)
+        ties[s, 0], ties[s, 1], ties[s, 2], ties[s, 3], ties[s, 4], ties[s, 5] = a, b, c, error, bound, steep
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def difference(program, forms, entry, other):  # type: ignore[no-untyped-def]
+@borrows
+def difference(forms, values, limit, wide, high, entry, other):  # type: ignore[no-untyped-def]
     """The form of one entry minus that of another: a, b, c, error, bound of a value's error, |a| + |b|."""
-    i, j = program.entry_value[entry], program.entry_value[other]
+    i, j = values[entry], values[other]
     a, b, c = forms[0, i] - forms[0, j], forms[1, i] - forms[1, j], forms[2, i] - forms[2, j]
-    size = abs(a) * program.reach[0] + abs(b) * program.reach[1] + abs(c)
+    size = abs(a) * wide + abs(b) * high + abs(c)
     error = forms[3, i] + forms[3, j]
     mass = abs(forms[0, i]) + abs(forms[1, i]) + abs(forms[2, i])
     mass += abs(forms[0, j]) + abs(forms[1, j]) + abs(forms[2, j])
-    if error > 0.0 or not mass * ROOM < min(program.limit[i], program.limit[j]):
+    if error > 0.0 or not mass * ROOM < min(limit[i], limit[j]):
         error = (error + UNIT * size) * ROOM
         if size > 0.0:
             error += TINY
@@ -143,7 +123,7 @@ def difference(program, forms, entry, other):  # type: ignore[no-untyped-def]
     return a, b, c, error, bound, (abs(a) + abs(b)) * ROOM
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def certain_sign(a, b, c, bound, steep, x, y, off):  # type: ignore[no-untyped-def]
     """Sign of a form at a point known up to ``off`` in each coordinate; 2 where rounding leaves it open."""
     value = a * x + b * y + c
@@ -156,7 +136,7 @@ def certain_sign(a, b, c, bound, steep, x, y, off):  # type: ignore[no-untyped-d
     return 0 if bound == 0.0 and value == 0.0 else 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@borrows
 def meeting_point(a, b, c, error, a_, b_, c_, error_, wide, high):  # type: ignore[no-untyped-def]
     """Where two lines (a, b, c, error) meet, given that this is in the domain: x, y, bound of the error of both.
 

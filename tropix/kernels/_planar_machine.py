@@ -11,10 +11,16 @@ import numpy.typing as npt
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.kernels import _planar_cells as cells
 from tropix.kernels._planar import advance, match_sides
+from tropix.kernels._planar_affine import SYMBOLS
 from tropix.kernels._planar_forms import PlanarProgram
+from tropix.kernels._planar_outlook import Outlook
 
 CHUNK = 4096
 """Cells that are finished before `PlanarMachine.run` comes back."""
+MOST_SYMBOLS = 256
+"""Maxima that a look ahead leaves open at most."""
+MOST_NUMBERS = 1 << 25
+"""Numbers that the forms of all values over all symbols take at most."""
 LONGEST_CHUNK = 1 << 25
 """Bytes that the patterns of a chunk take at most."""
 
@@ -72,7 +78,7 @@ class PlanarMachine:
         stages = len(program.stage_segments) - 1
         widths = program.entry[program.stage_segments]
         self._stack = cells.Stack(
-            np.zeros((64, 5), dtype=np.int64),
+            np.zeros((64, 6), dtype=np.int64),
             np.zeros((64, segments), dtype=np.uint16),
             np.zeros(1024, dtype=np.int64),
             np.zeros((1024, 3)),
@@ -94,14 +100,15 @@ class PlanarMachine:
             np.zeros((4096, 6), dtype=np.int64),
             np.zeros((16, 5), dtype=np.int64),
         )
-        self._forms = np.zeros((5, len(program.bias)))
+        self._outlook = _outlook(program)
+        self._forms = np.zeros((SYMBOLS + self._outlook.chords.shape[1], len(program.bias)))
         self._forms[:3, :2] = np.stack([*np.eye(2), program.centre])
         self._ties = np.zeros((segments, 6))
         self._stages = np.zeros((stages + 2, 2), dtype=np.int64)
         self._state = np.zeros(cells.STATE_SIZE, dtype=np.int64)
         self._state[cells.DEPTH], self._state[cells.NODES], self._state[cells.EXACT] = 1, count, exact
         self._grow(polygon=count, nodes=count)
-        self._stack.frames[0] = [0, count, 0, 0, -1]
+        self._stack.frames[0] = [0, count, 0, 0, -1, -1]
         none = np.full(count, -1)
         self._stack.vertices[:count] = vertices
         self._stack.lines[:count] = lines
@@ -115,6 +122,7 @@ class PlanarMachine:
                 advance(
                     self._program,
                     self._stack,
+                    self._outlook,
                     self._forms,
                     self._ties,
                     self._sides,
@@ -152,6 +160,11 @@ class PlanarMachine:
     def waiting(self) -> int:
         """Number of polygons on the stack."""
         return int(self._state[cells.DEPTH])
+
+    @property
+    def decided_ahead(self) -> int:
+        """Number of maxima that looks ahead have decided."""
+        return int(self._state[cells.AHEAD])
 
     def take(self) -> PlanarCellChunk:
         """The cells finished since the last time."""
@@ -219,6 +232,27 @@ class PlanarMachine:
         misfits = match_sides(self._sides.following, self._sides.heads[: self._state[cells.HEADS]], edge_of, partner)
         partner = partner[nodes]
         return np.where(partner >= 0, edge_of[partner], partner), int(misfits)
+
+
+def _outlook(program: PlanarProgram) -> Outlook:
+    """Room for looks ahead: none where the function has one stage, or more values than can be held for all symbols."""
+    stages, widths = len(program.stage_segments) - 1, program.entry[program.stage_segments]
+    most = min(MOST_SYMBOLS, max(16, len(program.owner) // 4), MOST_NUMBERS // max(1, len(program.bias)))
+    symbols = most if stages > 1 else 0
+    levels = 48 if symbols else 0
+    longest = max(int(np.diff(widths).max(initial=0)), int(np.diff(program.entry).max(initial=0)))
+    return Outlook(
+        np.zeros((levels, 7), dtype=np.int64),
+        np.zeros((levels * symbols, 5), dtype=np.int64),
+        np.zeros((2, levels * symbols)),
+        np.zeros(4 * levels * symbols),
+        np.zeros(levels * symbols * (symbols + 3) + 3),
+        np.zeros(len(program.owner), dtype=np.int32),
+        np.zeros((5, symbols)),
+        np.zeros((5, longest if symbols else 0)),
+        np.zeros((symbols, symbols + 6)),
+        np.zeros(int(max(program.step_block.max(initial=0), program.max_block.max(initial=0))) + 1),
+    )
 
 
 def _longer(array: Any, length: int) -> Any:

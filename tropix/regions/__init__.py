@@ -24,6 +24,7 @@ from tropix.regions._describe import describe as describe
 from tropix.regions._enumerate import enumerate as enumerate
 from tropix.regions._files import load as load
 from tropix.regions._html import regions_html as regions_html
+from tropix.regions._plot import colour_of as colour_of
 from tropix.regions._plot import plot_regions as plot_regions
 from tropix.regions._regions import Regions as Regions
 from tropix.regions._slice import slice_of as slice_of

@@ -127,8 +127,9 @@ def boundary(
     ``function`` is a function with a ``box`` as in `enumerate`, or its `Regions`; of partial ones the pieces in the
     cells found. Without ``b`` output a is compared with 0, for models with one score. Whether a hyperplane meets the
     inside of a cell is proved, and so are ties on whole cells and on facets between cells; facets on walls of the
-    domain are left out. Outputs that nowhere tie leave no pieces. Raises `InvalidInput` for outputs that do not exist,
-    and where ``time_limit`` is too short to find all cells.
+    domain are left out, as is what has fewer than d − 1 dimensions (a tie at a single point, say).
+    Outputs that nowhere tie leave no pieces. Raises `InvalidInput` for outputs that do not exist, and where
+    ``time_limit`` is too short to find all cells.
 
     >>> from tropix import TropicalMap, TropicalPolynomial
     >>> f = TropicalMap([TropicalPolynomial([[1, 0], [-1, 0]], [0, 0]), TropicalPolynomial([[0, 1]], [0])])

@@ -68,6 +68,8 @@ def certify_completeness(
         raise InvalidInput(f"kind {kind!r}: expected 'volumes' or 'facets'")
     if chosen == "volumes" and not measurable:
         raise Unsupported(f"volumes prove completeness on bounded domains of up to {EXACT_VOLUME} dimensions only")
+    if not _fits(regions):
+        return Completeness(chosen, False, 0, "the arrays of the enumeration do not fit together")
     if len({row.tobytes() for row in regions.patterns}) < len(regions):
         return Completeness(chosen, False, 0, "two cells have the same pattern")
     deadline = Deadline(time_limit)
@@ -96,6 +98,21 @@ def certify_completeness(
     elif not _connected(regions):
         return Completeness(chosen, False, len(regions), "the cells are not connected through facets")
     return Completeness(chosen, True, len(regions))
+
+
+def _fits(regions: Regions) -> bool:
+    """Whether there is one pattern of entries that exist, and one list of facets, for each cell."""
+    patterns, offsets = regions.patterns, regions.facet_offsets
+    facets = len(regions.neighbours)
+    return (
+        patterns.dtype.kind in "iu"
+        and patterns.shape == (len(regions), regions.tape.segment_count)
+        and bool(((patterns >= 0) & (patterns < np.diff(regions.tape.flat.entry))).all())
+        and offsets.shape == (len(regions) + 1,)
+        and facets == len(regions.facet_segments) == len(regions.facet_entries) == offsets[-1]
+        and bool((np.diff(offsets, prepend=0) >= 0).all())
+        and bool((regions.neighbours < len(regions)).all())
+    )
 
 
 def _cell(regions: Regions, number: int) -> ExactCell | None:

@@ -38,7 +38,7 @@ def enumerate(
     of its errors, or in rational arithmetic where rounding or ties leave it open; without, what is nearly certain
     passes for certain. ``progress(done, met)`` is called now and then. The work is spread over ``executor`` (by default
     threads: the kernel releases the GIL). After ``time_limit`` seconds, ``max_cells`` cells or an interrupt the result
-    is partial: `Regions.complete` is false, and ``resume`` continues from it.
+    is partial: `Regions.complete` is false, and ``resume`` continues from it, on its domain and in its mode.
 
     A polynomial is pruned first: its cells are those of its irredundant monomials, `Regions.kept`. Without
     ``adjacency`` that is all that is done: facets and neighbours stay unknown (polynomials only).
@@ -46,7 +46,8 @@ def enumerate(
     Functions of two inputs on bounded domains go another way, by subdivision of a polygon (one thread, unless an
     executor is given).
 
-    Raises `Unsupported` for functions that are not piecewise linear, `InvalidInput` for domains without interior.
+    Raises `Unsupported` for functions that are not piecewise linear, `InvalidInput` for domains without interior,
+    and for regions to resume of another function or domain.
     Source: the facet search of Avis and Fukuda, *Reverse search for enumeration* (1996), with a table of cells.
 
     >>> from tropix import TropicalPolynomial
@@ -58,9 +59,10 @@ def enumerate(
     if max_cells is not None and max_cells < 1:
         raise InvalidInput(f"max_cells = {max_cells}: expected a positive number")
     if resume is not None:
+        _check_same(function, box, resume)
         if resume.state is None:
             return resume
-        search = Search(resume.tape, resume.domain, resume.exact, resume.state)
+        search = Search(resume.tape, resume.domain, resume.exact, resume.state.copy())
         stopped = search.run(deadline, max_cells, progress, executor)
         return result_of(search, stopped, resume.seconds + deadline.elapsed, resume.kept)
     kept = None
@@ -79,6 +81,17 @@ def enumerate(
     search = Search(tape, domain, exact)
     stopped = search.run(deadline, max_cells, progress, executor)
     return result_of(search, stopped, deadline.elapsed, kept)
+
+
+def _check_same(function: Function, box: BoxLike | None, resume: Regions) -> None:
+    """Raise `InvalidInput` if regions are of another function, or on another domain than one that is given."""
+    tape = Tape.of_kept(function, resume.kept)
+    if tape is None or tape.digest != resume.tape.digest:
+        raise InvalidInput("the regions to resume are those of another function")
+    if box is not None:
+        given, walls = _domain(box, tape.inputs).walls, resume.domain.walls
+        if given.shape != walls.shape or not given.equals(walls):
+            raise InvalidInput("the regions to resume are those of another domain: leave the box out, or give the same")
 
 
 def _domain(box: BoxLike | None, dimension: int) -> Domain:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import zipfile
@@ -21,7 +20,7 @@ from tropix.errors import FormatError, InvalidInput
 from tropix.exact import Rationals
 from tropix.regions._domain import Domain
 from tropix.regions._search import Facets, State
-from tropix.regions._tape import AffineStep, Function, Tape
+from tropix.regions._tape import Function, Tape
 
 if TYPE_CHECKING:
     from tropix.regions._regions import Regions
@@ -78,7 +77,7 @@ def to_npz(regions: Regions) -> bytes:
     box = regions.domain.box
     arrays: dict[str, Any] = {
         "version": np.array(VERSION),
-        "digest": np.array(_digest(regions.tape)),
+        "digest": np.array(regions.tape.digest),
         "patterns": regions.patterns,
         "points": regions.points,
         "facet_offsets": regions.facet_offsets,
@@ -116,13 +115,12 @@ def load(path: str | Path, function: Function) -> Regions:
         if version != VERSION:
             raise FormatError(f"{path}: regions of version {version}: this tropix reads version {VERSION}")
         kept = arrays["kept"] if isinstance(function, TropicalPolynomial) else None
-        if kept is not None and isinstance(function, TropicalPolynomial):
-            if len(kept) and not (kept.min() >= 0 and kept.max() < len(function)):
-                raise InvalidInput(f"{path}: these are the regions of another function")
-            function = TropicalPolynomial.from_rationals(function.exact[kept])
-        tape = Tape.of(function)
-        if str(arrays["digest"]) != _digest(tape):
-            raise InvalidInput(f"{path}: these are the regions of another function")
+        tape = Tape.of_kept(function, kept)
+        if tape is None or str(arrays["digest"]) != tape.digest:
+            raise InvalidInput(
+                f"{path}: these are the regions of another function: give the same model, simplified in the same way "
+                "(the passes depend on the box)"
+            )
         box: Box | None = None
         if "box" in arrays:
             lower, upper = arrays["box"]
@@ -147,6 +145,8 @@ def load(path: str | Path, function: Function) -> Regions:
             _state(arrays, tape, len(domain.walls)) if "frontier" in arrays else None,
             kept,
         )
+    except InvalidInput:
+        raise
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise FormatError(f"{path}: not a file of regions: {error}") from None
     _check(regions, Path(path))
@@ -154,6 +154,8 @@ def load(path: str | Path, function: Function) -> Regions:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FormatError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_FILE:
@@ -201,20 +203,6 @@ def _integers(arrays: dict[str, Any], name: str) -> IntArray:
     if column.ndim != 1 or column.dtype.kind != "i":
         raise ValueError(f"{name} holds no integers")
     return np.asarray(column)
-
-
-def _digest(tape: Tape) -> str:
-    """What tells one tape from another: all its numbers, as floats and where those are rounded as they are meant."""
-    seen = hashlib.sha256()
-    for part in tape.flat:
-        array = np.asarray(part)
-        seen.update(f"{array.dtype}{array.shape}".encode())
-        seen.update(np.ascontiguousarray(array).tobytes())
-    for step in tape.steps:
-        if isinstance(step, AffineStep) and step.exact is not None:
-            for numbers in (*step.exact[0], step.exact[1]):
-                seen.update(" ".join(f"{n:x}" for n in [*numbers.numerators.ravel(), numbers.denominator]).encode())
-    return seen.hexdigest()
 
 
 def _texts(name: str, points: dict[int, Rationals]) -> dict[str, Any]:

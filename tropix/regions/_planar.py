@@ -83,16 +83,54 @@ def planar_cells(
     return run.cells()
 
 
+BLOCK = 48 << 20
+"""Bytes of the arrays in which finished cells wait: so large that each is given back to the system by itself."""
+
+
+class _Rows:
+    """Rows of arrays of one shape, appended again and again, and joined without being held twice."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Any] = []
+        self._fill = 0
+        self._like: Any = None
+
+    def append(self, rows: Any) -> None:
+        """Copy some rows to the end."""
+        self._like = rows[:0]
+        size = max(1, BLOCK // max(1, rows.dtype.itemsize * int(np.prod(rows.shape[1:]))))
+        while len(rows):
+            if not self._blocks or self._fill == len(self._blocks[-1]):
+                self._blocks.append(np.empty((size, *rows.shape[1:]), dtype=rows.dtype))
+                self._fill = 0
+            part = rows[: size - self._fill]
+            self._blocks[-1][self._fill : self._fill + len(part)] = part
+            self._fill += len(part)
+            rows = rows[len(part) :]
+
+    def joined(self) -> Any:
+        """All rows in one array; the blocks are given up on the way."""
+        if not self._blocks:
+            return self._like
+        size = len(self._blocks[0])
+        whole = np.empty((size * (len(self._blocks) - 1) + self._fill, *self._like.shape[1:]), dtype=self._like.dtype)
+        while self._blocks:
+            last = len(self._blocks) - 1
+            block = self._blocks.pop()
+            whole[last * size : (last + 1) * size] = block[: len(whole) - last * size]
+        return whole
+
+
 @dataclass
 class _Output:
     """Finished cells, chunk by chunk."""
 
-    patterns: list[Any] = field(default_factory=list)
-    points: list[FloatArray] = field(default_factory=list)
-    sizes: list[IntArray] = field(default_factory=list)
-    vertices: list[FloatArray] = field(default_factory=list)
-    ties: list[npt.NDArray[np.int32]] = field(default_factory=list)
-    nodes: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    patterns: _Rows = field(default_factory=_Rows)
+    points: _Rows = field(default_factory=_Rows)
+    sizes: _Rows = field(default_factory=_Rows)
+    vertices: _Rows = field(default_factory=_Rows)
+    ties: _Rows = field(default_factory=_Rows)
+    nodes: _Rows = field(default_factory=_Rows)
 
 
 class _Run:
@@ -163,7 +201,7 @@ class _Run:
         patterns: Any = chunk.patterns.astype(self._dtype)
         output.patterns.append(patterns if self._in_order else patterns[:, self._order])
         output.points.append(points)
-        output.sizes.append(chunk.sizes.copy())
+        output.sizes.append(chunk.sizes)
         output.vertices.append(vertices)
         output.ties.append(named)
         output.nodes.append(chunk.nodes.astype(np.int32))
@@ -182,7 +220,7 @@ class _Run:
         rounded = [[float(value) for value in corner] for corner in corners]
         middle = [sum(axis, Fraction(0)) / len(corners) for axis in zip(*corners, strict=True)]
         for candidate in (near, np.array([float(m) for m in middle])):
-            if _inside(lines, *(Fraction(float(value)) for value in candidate)):
+            if np.isfinite(candidate).all() and _inside(lines, *(Fraction(float(value)) for value in candidate)):
                 return rounded, candidate
         bits = 64
         while not _inside(lines, *(short := [Fraction(round(m * (1 << bits)), 1 << bits) for m in middle])):
@@ -193,17 +231,17 @@ class _Run:
     def cells(self) -> PlanarCells:
         """What was found, with neighbours."""
         output = self._output
-        sizes = joined(output.sizes)
+        sizes = output.sizes.joined()
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        behind, misfits = self._machine.partners(joined(output.nodes))
+        behind, misfits = self._machine.partners(output.nodes.joined())
         owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         neighbours = np.where(behind >= 0, owner[behind], behind).astype(np.int32)
         return PlanarCells(
-            joined(output.patterns),
-            joined(output.points),
+            output.patterns.joined(),
+            output.points.joined(),
             offsets,
-            joined(output.vertices),
-            joined(output.ties),
+            output.vertices.joined(),
+            output.ties.joined(),
             neighbours,
             self._done,
             self._exact,
@@ -214,15 +252,3 @@ class _Run:
 
 def _inside(lines: list[Line], x: Fraction, y: Fraction) -> bool:
     return all(a * x + b * y + c < 0 for a, b, c in lines)
-
-
-def joined(parts: list[Any]) -> Any:
-    """The rows of all parts in one array; the parts are given up on the way, so that memory is not needed twice."""
-    whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype)
-    start = 0
-    parts.reverse()
-    while parts:
-        part = parts.pop()
-        whole[start : start + len(part)] = part
-        start += len(part)
-    return whole

@@ -6,16 +6,21 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.circuits import Matrix
 from tropix.errors import InvalidInput
 from tropix.kernels import PlanarProgram
 from tropix.regions._domain import Domain
 from tropix.regions._tape import AffineStep, MaxStep, Tape, joined_matrix
 
 UNIT = 2.0**-53
+DENSE = 2048
+"""Matrices with more rows and columns than this have their norm bounded by sums of rows and columns alone."""
 FINE = 900
 """Values that are multiples of a finer power of two than this are not taken to be multiples of any."""
 Line = tuple[int, int, int]
@@ -89,68 +94,133 @@ class Stages:
 
     def program(self, domain: PolygonDomain) -> PlanarProgram:
         """The arrays that the kernel reads."""
-        total = int(self.tape.offsets[-1])
+        tape = self.tape
+        total = int(tape.offsets[-1])
         bias, norm, finest = np.zeros(total), np.zeros(total), np.full(total, -FINE)
         finest[:2] = np.maximum(_finest_bits(domain.centre), 0.0)  # of the slope 1 and the centre
-        first, size, margin, columns, per_stage = [], [], [], [0], [0]
-        values, starts, rows, weights = [], [np.zeros(1)], [], []
-        entries = 0
+        steps = _Steps()
         for group, maxima in zip(self.affine, self.maxima, strict=True):
             for block in group:
                 step = self.step(block)
                 assert isinstance(step, AffineStep)
-                begin = int(self.tape.offsets[block])
-                matrix = joined_matrix(step, self.tape.sizes)
-                longest = int(np.diff(matrix.indptr).max(initial=0))
-                by_column = matrix.tocsc()
-                by_column.sort_indices()
-                counts = np.diff(by_column.indptr)
-                used = np.flatnonzero(counts)
-                places = [self.tape.offsets[s] + np.arange(self.tape.sizes[s]) for s in step.sources]
-                values.append(_joint(places)[used])
-                starts.append(entries + np.cumsum(counts[used]))
-                rows.append(by_column.indices)
-                weights.append(by_column.data)
-                entries += by_column.nnz
-                bias[begin : begin + step.size] = step.bias
-                full = by_column[:, np.flatnonzero(counts == step.size)]
-                norm[begin : begin + step.size] = np.sqrt(full.multiply(full).sum(axis=1)) * (1 + 1e-9)
-                first.append(begin)
-                size.append(step.size)
-                margin.append((longest + 4) * UNIT * 1.01 + (0.0 if step.exact is None else UNIT))
-                columns.append(columns[-1] + len(used))
-                bits = _finest_bits(step.bias)
-                source = np.repeat(_joint(places), counts)
-                np.maximum.at(bits, by_column.indices, _finest_bits(by_column.data) + finest[source])
-                finest[begin : begin + step.size] = np.minimum(bits, FINE) if step.exact is None else FINE
+                place = slice(int(tape.offsets[block]), int(tape.offsets[block + 1]))
+                bias[place] = step.bias
+                norm[place], finest[place] = steps.add(tape, block, step, finest)
             for block in maxima:
                 step = self.step(block)
                 assert isinstance(step, MaxStep)
-                begin, below = int(self.tape.offsets[block]), int(self.tape.offsets[step.source])
+                begin, below = int(tape.offsets[block]), int(tape.offsets[step.source])
                 entries_bits = finest[below : below + int(step.segments[-1])]
                 finest[begin : begin + step.size] = np.maximum.reduceat(entries_bits, step.segments[:-1])
-            per_stage.append(len(first))
-        owner = _joint([self.tape.offsets[block] + np.arange(step.size) for block, step in self._blocks])
         return PlanarProgram(
-            np.array(per_stage, dtype=np.int64),
-            np.array(first, dtype=np.int64),
-            np.array(size, dtype=np.int64),
-            np.array(columns, dtype=np.int64),
-            np.array(margin, dtype=np.float64),
-            _joint(values),
-            np.concatenate(starts).astype(np.int64),
-            _joint(rows),
-            np.concatenate([*weights, np.zeros(0)]).astype(np.float64),
-            bias,
-            norm,
-            np.where(finest < FINE, np.exp2(np.clip(53.0 - finest, -FINE, FINE)), 0.0),
-            self.stage_segments,
-            self.entry,
-            self.entry_value,
-            owner,
-            domain.reach,
-            domain.centre,
+            stage_steps=np.cumsum([0, *map(len, self.affine)]).astype(np.int64),
+            **steps.arrays(),
+            bias=bias,
+            norm=norm,
+            limit=np.where(finest < FINE, np.exp2(np.clip(53.0 - finest, -FINE, FINE)), 0.0),
+            stage_segments=self.stage_segments,
+            entry=self.entry,
+            entry_value=self.entry_value,
+            owner=_joint([tape.offsets[block] + np.arange(step.size) for block, step in self._blocks]),
+            stage_maxima=np.cumsum([0, *map(len, self.maxima)]).astype(np.int64),
+            max_block=np.array([block for block, _ in self._blocks], dtype=np.int64),
+            max_source=np.array([step.source for _, step in self._blocks], dtype=np.int64),
+            reach=domain.reach,
+            centre=domain.centre,
         )
+
+
+class _Steps:
+    """The affine steps of a program, one after another, by the names of its fields."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, list[float]] = {
+            name: [] for name in ("first", "size", "block", "full", "margin", "unit", "rounding", "bias")
+        }
+        self._columns, self._parts = [0], [0]
+        self._part_block: list[int] = []
+        self._part_norm: list[float] = []
+        self._values: list[IntArray] = []
+        self._starts: list[IntArray] = [np.zeros(1, dtype=np.int64)]
+        self._entries = 0
+        self._rows: list[IntArray] = []
+        self._weights: list[FloatArray] = [np.zeros(0)]
+
+    def add(self, tape: Tape, block: int, step: AffineStep, finest: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Append a step; returns the lengths of its rows, and for each value the bits of its finest part."""
+        matrix = joined_matrix(step, tape.sizes)
+        by_column = matrix.tocsc()
+        by_column.sort_indices()
+        counts = np.diff(by_column.indptr)
+        used = np.flatnonzero(counts)
+        unit = 0.0 if step.exact is None else UNIT
+        numbers = {
+            "first": int(tape.offsets[block]),
+            "size": step.size,
+            "block": block,
+            "full": bool((counts[used] == step.size).all()),
+            "margin": (int(np.diff(matrix.indptr).max(initial=0)) + 4) * UNIT * (1 + 1e-9) + unit,
+            "unit": unit,
+            "rounding": _norm_of_sizes(matrix),
+            "bias": float(np.linalg.norm(step.bias)) * (1 + 1e-9),
+        }
+        for name, number in numbers.items():
+            self._numbers[name].append(number)
+        places = _joint([tape.offsets[source] + np.arange(tape.sizes[source]) for source in step.sources])
+        self._columns.append(self._columns[-1] + len(used))
+        self._values.append(places[used])
+        self._starts.append(self._entries + np.cumsum(counts[used]))
+        self._entries += by_column.nnz
+        self._rows.append(by_column.indices)
+        self._weights.append(by_column.data)
+        self._part_block += step.sources
+        self._part_norm += [_norm(part) for part in step.matrices]
+        self._parts.append(len(self._part_block))
+        bits = _finest_bits(step.bias)
+        np.maximum.at(bits, by_column.indices, _finest_bits(by_column.data) + finest[np.repeat(places, counts)])
+        lengths = np.asarray(np.sqrt(matrix.multiply(matrix).sum(axis=1)) * (1 + 1e-9))
+        return lengths, np.minimum(bits, FINE) if step.exact is None else np.full(step.size, float(FINE))
+
+    def arrays(self) -> dict[str, Any]:
+        """The fields of the program that steps have."""
+        kinds = {"first": np.int64, "size": np.int64, "block": np.int64, "full": np.bool_}
+        return {
+            **{
+                f"step_{name}": np.array(part, dtype=kinds.get(name, np.float64))
+                for name, part in self._numbers.items()
+            },
+            "step_columns": np.array(self._columns, dtype=np.int64),
+            "step_parts": np.array(self._parts, dtype=np.int64),
+            "part_block": np.array(self._part_block, dtype=np.int64),
+            "part_norm": np.array(self._part_norm, dtype=np.float64),
+            "column_value": _joint(self._values),
+            "column_start": _joint(self._starts),
+            "rows": _joint(self._rows),
+            "weights": np.concatenate(self._weights).astype(np.float64),
+        }
+
+
+def _norm_of_sizes(matrix: sp.csr_array) -> float:
+    """A bound on the Euclidean norm of a matrix of absolute values: by rows and columns, or by all entries."""
+    sizes = abs(matrix)
+    rows, columns = (float(sizes.sum(axis=axis).max(initial=0.0)) for axis in (0, 1))
+    return min(math.sqrt(rows) * math.sqrt(columns), float(np.linalg.norm(sizes.data))) * (1 + 1e-9)
+
+
+def _norm(matrix: Matrix) -> float:
+    """A bound on the Euclidean norm of a matrix A: that of powers of A·Aᵀ, if it is not too large."""
+    bound = _norm_of_sizes(sp.csr_array(matrix))
+    if sp.issparse(matrix) or min(matrix.shape) > DENSE or not 1e-100 < bound < 1e100:
+        return bound
+    dense = np.asarray(matrix) / bound
+    power = dense @ dense.T if len(dense) <= dense.shape[1] else dense.T @ dense
+    # ‖A‖² = ‖P₀‖ = f₀ ‖P₁‖^½ = f₀ f₁^½ ‖P₂‖^¼ = …, where f_k = ‖P_k‖_F ≥ ‖P_k‖ and P_(k+1) = (P_k / f_k)²
+    square = 1.0
+    for k in range(6):
+        size = float(np.linalg.norm(power))
+        square *= size ** (0.5**k)
+        power = (power / size) @ (power / size)
+    return min(bound, bound * math.sqrt(square) * (1 + 1e-6))
 
 
 def _finest_bits(values: FloatArray) -> FloatArray:

@@ -7,9 +7,12 @@ rational arithmetic. Cells are told apart by their patterns.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -43,6 +46,10 @@ class Facets:
     entries: list[int] = field(default_factory=list)
     neighbours: list[int] = field(default_factory=list)
 
+    def copy(self) -> Facets:
+        """The same in lists of their own."""
+        return Facets(list(self.counts), list(self.segments), list(self.entries), list(self.neighbours))
+
 
 @dataclass
 class State:
@@ -71,6 +78,14 @@ class State:
             self.starts.append((start, ray))
             self.parents.append(parent)
         return number
+
+    def copy(self) -> State:
+        """A state that can be changed without this one."""
+        return State(
+            dict(self.numbers), list(self.keys), deque(self.starts), list(self.parents), list(self.points),
+            dict(self.exact_points), self.facets.copy(), {n: f.copy() for n, f in self.replaced.items()},
+            set(self.void), self.settled_exactly,
+        )  # fmt: skip
 
     @property
     def frontier(self) -> int:
@@ -125,7 +140,8 @@ class Search:
             expansion = future.result()
             waiting.popleft()
             ahead -= len(task[3])
-            self._absorb(task, expansion)
+            with _undisturbed():
+                self._absorb(task, expansion)
             if progress is not None:
                 progress(len(state.points), len(state.keys))
             if deadline.passed:
@@ -236,9 +252,28 @@ class Search:
             pattern = self.patterns([state.keys[number]])[0].astype(np.int64)
             cell = ExactCell.around(self.tape, self.domain, pattern, Rationals.of(state.points[number]))
             assert cell is not None
-            state.replaced[number] = Facets()
-            self._enter(number, cell, state.replaced[number])
+            facets = Facets()
+            with _undisturbed():
+                self._enter(number, cell, facets)
+                state.replaced[number] = facets
         return bool(wrong)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until the tables of a state agree with one another again, and takes effect then."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    held: list[tuple[Any, ...]] = []
+    signal.signal(signal.SIGINT, lambda *where: held.append(where))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        before(*held[0])
 
 
 def _cores() -> int:

@@ -7,6 +7,7 @@ the smallest of equal entries. A pattern fixes every value as one affine form of
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,6 +107,29 @@ class Tape:
         if isinstance(function, TropicalMap):
             return _of_polynomials([[part.numerator, part.denominator] for part in function.components])
         raise InvalidInput(f"expected a circuit, a tropical polynomial or rational function, found {type(function)}")
+
+    @classmethod
+    def of_kept(cls, function: Function, kept: IntArray | None) -> Tape | None:
+        """The tape of a function, of a polynomial with the monomials ``kept`` alone; None if it has not got them."""
+        if kept is not None and isinstance(function, TropicalPolynomial):
+            if len(kept) and not (kept.min() >= 0 and kept.max() < len(function)):
+                return None
+            function = TropicalPolynomial.from_rationals(function.exact[kept])
+        return cls.of(function)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells one tape from another: all numbers, as floats and where those are rounded as they are meant."""
+        seen = hashlib.sha256()
+        for part in self.flat:
+            array = np.asarray(part)
+            seen.update(f"{array.dtype}{array.shape}".encode())
+            seen.update(np.ascontiguousarray(array).tobytes())
+        for step in self.steps:
+            if isinstance(step, AffineStep) and step.exact is not None:
+                for numbers in (*step.exact[0], step.exact[1]):
+                    seen.update(" ".join(f"{n:x}" for n in [*numbers.numerators.ravel(), numbers.denominator]).encode())
+        return seen.hexdigest()
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:

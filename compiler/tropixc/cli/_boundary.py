@@ -29,7 +29,7 @@ from tropixc.cli._piecewise import (
     region_picture,
 )
 from tropixc.cli._regions import enumerated
-from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console
+from tropixc.cli._shared import INTERRUPTED, GraphOutputOption, JsonOption, ModelArgument, console
 
 if TYPE_CHECKING:
     from tropix.regions import BoundaryPiece, Regions
@@ -80,15 +80,17 @@ def boundary_command(
         files[target] = text
     if plot is not None:
         partial = "" if regions.complete else " on the cells found"
-        title = f"{found.loaded.path.name}: {len(pieces)} boundary pieces{partial}"
+        title = f"{found.loaded.path.name}: {len(pieces)} boundary piece{'' if len(pieces) == 1 else 's'}{partial}"
         files[plot] = region_picture(regions, plot.suffix.lower(), "class", title, found, pieces)
     write_all(files)
     if as_json:
         typer.echo(text)
-        return
-    _print(report, found, pieces)
-    for path in files:
-        console().print(f"written to {path}", markup=False)
+    else:
+        _print(report, found, pieces)
+        for path in files:
+            console().print(f"written to {path}", markup=False)
+    if regions.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
 
 
 def _pair(text: str) -> tuple[int, int | None]:

@@ -17,6 +17,7 @@ from tropixc.cli._export import export_command
 from tropixc.cli._info import info_command
 from tropixc.cli._operators import operators_command
 from tropixc.cli._regions import regions_command
+from tropixc.cli._shared import INTERRUPTED
 
 app = typer.Typer(
     name="tropix",
@@ -50,7 +51,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Exit status: 0 done, 1 a check failed, 2 wrong usage or input."""
+    """Exit status: 0 done, 1 a check failed, 2 wrong usage or input, 130 interrupted."""
 
 
 def main() -> None:
@@ -60,6 +61,9 @@ def main() -> None:
     except TropixError as error:
         print(f"tropix: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("tropix: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

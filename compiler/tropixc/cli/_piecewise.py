@@ -41,7 +41,7 @@ TimeLimitOption = Annotated[
     float | None,
     typer.Option(help="Stop looking for cells after so many seconds; what is made of them takes its own time.", min=0),
 ]
-MaxOption = Annotated[int | None, typer.Option("--max", help="Stop after so many cells.", min=1)]
+MaxOption = Annotated[int | None, typer.Option("--max", help="Stop after so many more cells, or a few beyond.", min=1)]
 FastOption = Annotated[
     bool, typer.Option("--fast", help="Let what is nearly certain pass for certain: faster, not proved.")
 ]
@@ -92,6 +92,8 @@ def piecewise(model: Path, asked: Asked) -> PiecewiseModel:
     loaded = load_model(model, asked.graph_output)
     notes = list(loaded.notes)
     circuit = _logits(loaded.circuit, notes)
+    if asked.margin and asked.data is None:
+        raise InvalidInput("--margin is about --data: give both, or neither")
     if asked.data is not None and (asked.along is not None or asked.box is not None or asked.around is not None):
         raise InvalidInput("--data says what the domain is: leave out --box, --around and --slice, or --data")
     rows = None if asked.data is None else read_points(asked.data, circuit.input_size)
@@ -116,7 +118,7 @@ def piecewise(model: Path, asked: Asked) -> PiecewiseModel:
 def _logits(circuit: Circuit, notes: list[str]) -> Circuit:
     found = circuit.logits()
     if found is not circuit:
-        notes.append(f"of the logits: the values of {found.names[found.output]!r}, in front of the softmax")
+        notes.append(f"of the logits: the values of {found.names[found.output]!r}, in front of the softmax or sigmoid")
     return found
 
 
@@ -141,7 +143,7 @@ def _where(asked: Asked, rows: FloatArray | None, dimension: int) -> Box | None:
 
 def point_of(text: str, dimension: int) -> FloatArray:
     """The point of ``--at``: numbers, or a file with one row."""
-    named = re.search(r"[a-zA-Z]", re.sub(r"e[+-]?\d", "", text)) is not None
+    named = re.search(r"[a-zA-Z]", re.sub(r"e[+-]?\d|nan|inf", "", text)) is not None
     points = read_points(Path(text), dimension) if named else parse_points(text, dimension, "--at")
     if len(points) != 1:
         raise InvalidInput(f"--at: {len(points)} points, expected one")
@@ -149,8 +151,11 @@ def point_of(text: str, dimension: int) -> FloatArray:
     return point
 
 
-def check_picture(plot: Path | None) -> None:
-    """Refuse unknown suffixes before anything long is done."""
+def check_picture(plot: Path | None, colour: str = "map") -> None:
+    """Refuse unknown suffixes and colours before anything long is done."""
+    from tropix.regions import colour_of
+
+    colour_of(colour)
     if plot is not None and plot.suffix.lower() not in PICTURES:
         raise InvalidInput(f"--plot {plot}: unknown suffix: use {', '.join(PICTURES)}")
 
@@ -180,7 +185,7 @@ def region_picture(regions: Any, suffix: str, colour: str, title: str, found: Pi
 def domain_text(where: Box | None, dimension: int) -> str:
     """The domain for people."""
     if where is None:
-        return f"all of R^{dimension}"
+        return f"all of R^{dimension}" if dimension > 1 else "all of R"
     sides = list(dict.fromkeys(f"[{low:g}, {high:g}]" for low, high in zip(where.lower, where.upper, strict=True)))
     if len(sides) == 1:
         return sides[0] + (f"^{dimension}" if dimension > 1 else "")

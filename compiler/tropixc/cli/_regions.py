@@ -30,7 +30,7 @@ from tropixc.cli._piecewise import (
     point_of,
     region_picture,
 )
-from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console
+from tropixc.cli._shared import INTERRUPTED, GraphOutputOption, JsonOption, ModelArgument, console
 
 if TYPE_CHECKING:
     from tropix.regions import Cell, Regions
@@ -63,7 +63,9 @@ def regions_command(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(help="Describe the one region that contains this point: '1,2,...', or a file with one row."),
+        typer.Option(
+            help="Describe the one region around this point: '1,2,...' ('u,v' on a slice), or a file with one row."
+        ),
     ] = None,
     passes: PassesOption = None,
     plot: PlotOption = None,
@@ -78,8 +80,13 @@ def regions_command(
     """Count, draw and save the linear regions of a model's limit eps -> 0, or describe the one around a point."""
     from tropixc.lowerings import write_all
 
-    check_picture(plot)
-    _check(target, plot, count_only, at)
+    check_picture(plot, colour)
+    searching = {
+        "-o": target is not None, "--plot": plot is not None, "--count-only": count_only, "--fast": fast,
+        "--certify": certify, "--resume": resume is not None, "--max": max_cells is not None,
+        "--time-limit": time_limit is not None,
+    }  # fmt: skip
+    _check(target, at, searching)
     asked = Asked(graph_output, box, around, radius, data, margin, along, output, passes)
     found = piecewise(model, asked)
     if at is not None:
@@ -103,18 +110,24 @@ def regions_command(
     write_all(files)
     if as_json:
         typer.echo(json.dumps({**report, "files": [str(path) for path in files]}, allow_nan=False))
-        return
-    out = console()
-    out.print(_table(report, found))
-    for path in files:
-        out.print(f"written to {path}", markup=False)
+    else:
+        out = console()
+        out.print(_table(report, found))
+        for path in files:
+            out.print(f"written to {path}", markup=False)
+    if regions.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
 
 
-def _check(target: Path | None, plot: Path | None, count_only: bool, at: str | None) -> None:
+def _check(target: Path | None, at: str | None, searching: dict[str, bool]) -> None:
+    """Refuse what does not fit together before anything long is done; ``searching`` are options of a search."""
     if target is not None and target.suffix.lower() not in FILES:
         raise InvalidInput(f"-o {target}: unknown suffix: use {', '.join(FILES)}")
-    if at is not None and (target is not None or plot is not None or count_only):
-        raise InvalidInput("--at describes one region: leave out -o, --plot and --count-only")
+    given = [name for name, is_given in searching.items() if is_given]
+    if at is not None and given:
+        raise InvalidInput(f"--at describes one region and searches for none: leave out {', '.join(given)}")
+    if searching["--fast"] and searching["--resume"]:
+        raise InvalidInput("--fast: a search that is resumed goes on in the mode in which it began")
 
 
 def enumerated(
@@ -132,6 +145,8 @@ def enumerated(
     from tropix.regions import load
 
     before = None if resume is None else load(resume, found.circuit)
+    if before is not None and found.where is None and len(before.domain.walls):
+        raise InvalidInput(f"--resume {resume}: these are the regions on a part of the inputs: give the same --box")
     with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("looking for cells", total=None)
 
@@ -245,12 +260,20 @@ def _table(report: dict[str, Any], found: PiecewiseModel) -> Any:
         rows.append(("certificate", _proof(report["certificate"])))
     rows += [
         ("result", "complete" if report["complete"] else f"partial: {report['stopped']}"),
-        ("mode", "exact: every decision is proved" if report["exact"] else "fast: floating point, not proved"),
+        ("mode", _mode(report)),
         ("time", f"{report['seconds']:.2f} s ({rate:.0f} cells a second)"),
     ]
     for name, value in rows:
         table.add_row(f"[bold]{name}[/bold]", Text(str(value)))
     return table
+
+
+def _mode(report: dict[str, Any]) -> str:
+    if report["exact"]:
+        return "exact: every decision is proved"
+    if report.get("certificate", {}).get("holds"):
+        return "fast: floating point, proved afterwards by the certificate"
+    return "fast: floating point, not proved"
 
 
 def _proof(certificate: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_DATA_BYTES = 1 << 30
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: what had been found until then may have been written."""
 
 ModelArgument = Annotated[
     Path, typer.Argument(help="A model: .onnx, arrays in .npz or .json, or a circuit in .txt.", show_default=False)
