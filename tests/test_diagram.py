@@ -11,11 +11,12 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-import tropix.convex
 from scipy.optimize import minimize
 
+import tropix.convex
 from tropix import Box, Circuit, InvalidInput, LogSumExp, TropicalPolynomial
 from tropix.circuits import CircuitBuilder, Gibbs, uniform_segments
+from tropix.convex import ConjugateProgram
 from tropix.diagram import SWEEP, Edge, Verdict, check, gap_supremum
 from tropix.diagram._jets import hopf_cole_derivatives
 from tropix.pde import HopfCole, HopfLax
@@ -98,15 +99,8 @@ def test_a_dropped_normalisation_term_is_caught(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_wrong_sign_of_the_dual_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = tropix.convex.conjugate
-
-    def turned(f: Any, y: Any, **options: Any) -> Any:
-        import dataclasses
-
-        found = honest(f, y, **options)
-        return dataclasses.replace(found, x=-found.x) if options.get("method") == "program" else found
-
-    monkeypatch.setattr(tropix.convex, "conjugate", turned)
+    honest = ConjugateProgram.x.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(ConjugateProgram, "x", property(lambda self: -honest(self)))
     assert caught(layer(2, 5, 0.3)) == {Edge.FENCHEL}
 
 
@@ -143,14 +137,16 @@ def test_a_weight_off_by_a_thousandth_is_caught(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(HopfLax, "from_tropical", moved_limit)
     assert Edge.HOPF_LAX in caught(layer(2, 5, 0.3))
     monkeypatch.undo()
-    honest_conjugate = tropix.convex.conjugate
-
-    def moved_program(f: Any, y: Any, **options: Any) -> Any:
-        if options.get("method") == "program":
-            f = LogSumExp(f.weights, f.bias + shift[:, 0], f.eps)
-        return honest_conjugate(f, y, **options)
-
-    monkeypatch.setattr(tropix.convex, "conjugate", moved_program)
+    program = tropix.convex.conjugate_program
+    monkeypatch.setattr(
+        tropix.convex,
+        "conjugate_program",
+        lambda f: program(
+            LogSumExp(f.weights + shift, f.bias, f.eps)
+            if place == "weights"
+            else LogSumExp(f.weights, f.bias + shift[:, 0], f.eps)
+        ),
+    )
     assert caught(layer(2, 5, 0.3)) == {Edge.FENCHEL}
 
 

@@ -16,6 +16,7 @@ from tropix.diagram._errors import UNIT, rounding_of_values
 from tropix.diagram._jets import hopf_cole_derivatives
 from tropix.diagram._rows import Edge, Row, Verdict
 from tropix.diagram._supremum import gap_supremum
+from tropix.errors import TropixError
 from tropix.polynomials import LogSumExp
 
 if TYPE_CHECKING:
@@ -207,25 +208,52 @@ def _slopes(subject: LayerSubject) -> tuple[FloatArray, FloatArray]:
 def _scale(subject: LayerSubject, points: FloatArray) -> float:
     present = np.isfinite(subject.f.bias)
     reach = np.abs(points @ subject.f.weights[present].T + subject.f.bias[present]).max(initial=0.0)
-    return float(1.0 + reach + np.abs(subject.f.bias[present]).max(initial=0.0))
+    return float(1.0 + reach + np.abs(subject.f.bias[present]).max(initial=0.0) + subject.spread)
 
 
 def _fenchel(subject: LayerSubject) -> Row:
-    """Equality at (x, ∇f(x)), and at the solver's own maximiser, which its dual variables give."""
+    """Equality at (x, ∇f(x)), and at the solver's own maximiser, which its dual variables give.
+
+    Where a slope lies on the boundary of the hull no maximiser exists, and where the solver fails there is none: there
+    the proved value of `conjugate` takes the program's place.
+    """
     from tropix.convex import conjugate
 
     points, slopes = _slopes(subject)
-    solved = conjugate(subject.f, slopes, method="program")
-    pairing = (points * slopes).sum(axis=1)
-    at_points = solved.value + subject.values[: len(points)] - pairing
-    found = np.asarray(solved.x)
-    at_duals = solved.value + subject.f(found) - (found * slopes).sum(axis=1)
+    proved = conjugate(subject.f, slopes)
+    values, found = np.array(proved.value), points.copy()
+    solved = 0
+    for i in np.flatnonzero(np.asarray(proved.status) == "attained").tolist():
+        answer = _solved(subject.f, slopes[i])
+        if answer is not None:
+            values[i], found[i] = answer
+            solved += 1
+    at_points = values + subject.values[: len(points)] - (points * slopes).sum(axis=1)
+    at_duals = values + subject.f(found) - (found * slopes).sum(axis=1)
     difference = np.where(np.abs(at_duals) > np.abs(at_points), at_duals, at_points)
     tolerance = SOLVER * _scale(subject, np.concatenate([points, found])) + subject.errors[: len(points)]
+    how = f"the conic program over the simplex ({solved} solved, {len(points) - solved} on faces or by Newton's method)"
     return subject.row(
-        Edge.FENCHEL, difference, 0.0, 0.0, tolerance,
-        "the conic program over the simplex", "the network", points,
-    )  # fmt: skip
+        Edge.FENCHEL, difference, 0.0, 0.0, tolerance, how, "the network, at its points and at the duals", points
+    )
+
+
+def _solved(f: LogSumExp, slope: FloatArray) -> tuple[float, FloatArray] | None:
+    """The value of the conic program at y and the x of its dual variables; None where the solver fails."""
+    import warnings
+
+    import cvxpy
+
+    from tropix.convex import conjugate_program
+
+    program = conjugate_program(f)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+            value, x = program.solve(slope), program.x
+    except (cvxpy.SolverError, TropixError):
+        return None
+    return (value, x) if math.isfinite(value) and np.isfinite(x).all() else None
 
 
 def _conjugate_limit(subject: LayerSubject) -> Row:
