@@ -24,7 +24,7 @@ CENTRED = 0.25
 """Newton decrement (squared) below which the temperature falls."""
 TOO_FAR = 4.0
 """Newton decrement (squared) above which a fall of the temperature is taken back."""
-SETTLED = 1e-11
+SETTLED = 1e-9
 """Newton decrement (squared) before the last step."""
 FOUND, LOST, OUTSIDE = 0, 1, 2
 
