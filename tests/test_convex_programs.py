@@ -11,7 +11,14 @@ from tropix import Box, InvalidInput, LogSumExp, TropicalPolynomial, Unsupported
 from tropix.boxes import Polyhedron
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.circuits import LogSumExp as LogSumExpNode
-from tropix.convex import as_cvxpy, conjugate, convex_concave_procedure, convex_halves, mixed_integer
+from tropix.convex import (
+    as_cvxpy,
+    conjugate,
+    conjugate_circuit,
+    convex_concave_procedure,
+    convex_halves,
+    mixed_integer,
+)
 
 
 def convex_network(eps: float, seed: int = 0, dimension: int = 3) -> Circuit:
@@ -191,6 +198,8 @@ def test_one_layer_as_a_circuit_has_the_conjugate_of_the_function() -> None:
     z = builder.affine([(0, weights)], bias)
     circuit = builder.build(builder.add(LogSumExpNode(z, 0.4, np.array([0, 7]))))
     y = rng.dirichlet(np.ones(7), size=3) @ weights
-    answer, exact = conjugate(circuit, y), conjugate(LogSumExp(weights, bias, 0.4), y)
+    answer, exact = conjugate_circuit(circuit, y), conjugate(LogSumExp(weights, bias, 0.4), y)
+    assert set(conjugate(circuit, y).status) == {"attained"}
+    np.testing.assert_allclose(conjugate(circuit, y).value, exact.value, atol=1e-15)
     np.testing.assert_allclose(answer.value, exact.value, atol=1e-9)
     np.testing.assert_allclose(answer.x, exact.x, atol=1e-6)

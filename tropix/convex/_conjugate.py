@@ -92,8 +92,9 @@ def conjugate(
     ``y`` (n, d) or (d,). ``method`` "newton": Newton's method in d dimensions, batched; at ε = 0 the simplex method.
     "program": the conic program of `conjugate_program`, solved by Clarabel for each row; its x is then bounded in the
     same way. Either way the bounds come from x by arithmetic that trusts no solver. The gap is what float64 allows, for
-    data of size one 1e-15 to 1e-11; where it exceeds ``tolerance``, status is "unproved". For circuits see
-    `conjugate_circuit`, which is called for them. Without pieces f ≡ −∞ and f* ≡ +∞.
+    data of size one 1e-15 to 1e-11; where it exceeds ``tolerance``, status is "unproved". A circuit
+    that is one ⊕_ε of affine functions is that function; for others see `conjugate_circuit`, which is called for them.
+    Without pieces f ≡ −∞ and f* ≡ +∞.
 
     Raises `InvalidInput` for other shapes, non-finite points or another method; `Unsupported` for circuits that are
     not convex.
@@ -111,9 +112,12 @@ def conjugate(
     if method not in ("newton", "program"):
         raise InvalidInput(f"method {method!r}: expected 'newton' or 'program'")
     if isinstance(f, Circuit):
-        from tropix.convex._circuit import conjugate_circuit
+        from tropix.convex._circuit import conjugate_circuit, single_layer
 
-        return conjugate_circuit(f, y, tolerance=tolerance)
+        layer = single_layer(f)
+        if layer is None:
+            return conjugate_circuit(f, y, tolerance=tolerance)
+        f = layer
     lse = f.deform(0.0) if isinstance(f, TropicalPolynomial) else f
     rows, single = points_array(y, lse.dimension)
     from tropix.convex._solve import Batch

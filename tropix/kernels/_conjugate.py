@@ -24,8 +24,10 @@ CENTRED = 0.25
 """Newton decrement (squared) below which the temperature falls."""
 TOO_FAR = 4.0
 """Newton decrement (squared) above which a fall of the temperature is taken back."""
-SETTLED = 1e-11
+SETTLED = 1e-9
 """Newton decrement (squared) before the last step."""
+SMALL_STEP = 1e-3
+"""Largest change of a logit, in units of ε, in the last step."""
 FOUND, LOST, OUTSIDE = 0, 1, 2
 
 
@@ -275,11 +277,6 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                 failures += 1
             if lost or failures > 25:
                 break
-            if level == eps and ridge == 0.0 and decrement <= SETTLED:
-                for i in range(dimension):
-                    x[i] -= level * step[i]
-                state[q] = FOUND
-                break
             lower = level
             for i in range(dimension):
                 move[i] = -level * step[i]
@@ -296,6 +293,16 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
             for j in range(count):
                 dz[j] = 0.0
             _add_slopes(sites, y, move, dz)
+            if level == eps and ridge == 0.0 and decrement <= SETTLED:
+                # the decrement alone is small also where the pieces that must balance have hardly any weight
+                largest = 0.0
+                for c in range(alive):
+                    largest = max(largest, abs(dz[index[c]]))
+                if largest <= SMALL_STEP * level:
+                    for i in range(dimension):
+                        x[i] += move[i]
+                    state[q] = FOUND
+                    break
             length = 1.0
             alive, top, total = _weigh(z, dz, length, lower, LOWEST, index, terms)
             new = top + lower * np.log(total)
