@@ -30,8 +30,9 @@ def compared(
     allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), difference.shape)
     excess = np.maximum(least - difference, difference - most) - allowed
     excess = np.where(np.isnan(excess), np.inf, excess)
-    worst = int(excess.argmax())
-    verdict = Verdict.VIOLATED if excess[worst] > 0 else Verdict.HOLDS
+    violated = bool((excess > 0).any())
+    worst = int(excess.argmax() if violated else np.abs(difference).argmax())
+    verdict = Verdict.VIOLATED if violated else Verdict.HOLDS
     return Row(
         edge, subject, heat, verdict, "", float(difference.min()), float(difference.max()), least + 0.0, most + 0.0,
         float(allowed[worst]), left, right, len(difference), points[worst].copy(),

@@ -104,6 +104,8 @@ def check(
     heats = [float(heat)] if isinstance(heat, int | float) else [float(s) for s in heat]
     if not heats or not all(0 <= s < np.inf for s in heats):
         raise InvalidInput(f"heat {heat}: expected finite numbers >= 0")
+    if not 0 < t < np.inf:
+        raise InvalidInput(f"t = {t}: the time must be a finite number > 0")
     chosen = _edges(edges)
     where = None if box is None else Box.of(box, circuit.input_size)
     sample, domain = _sample(circuit.input_size, where, data, points, np.random.default_rng(seed))

@@ -215,7 +215,7 @@ def _fenchel(subject: LayerSubject) -> Row:
     """Equality at (x, ∇f(x)), and at the solver's own maximiser, which its dual variables give.
 
     Where a slope lies on the boundary of the hull no maximiser exists, and where the solver fails there is none: there
-    the proved value of `conjugate` takes the program's place.
+    the proved value of `conjugate` takes the program's place, if there is one.
     """
     from tropix.convex import conjugate
 
@@ -223,19 +223,25 @@ def _fenchel(subject: LayerSubject) -> Row:
     proved = conjugate(subject.f, slopes)
     values, found = np.array(proved.value), points.copy()
     solved = 0
-    for i in np.flatnonzero(np.asarray(proved.status) == "attained").tolist():
+    for i in np.flatnonzero(np.asarray(proved.status) != "boundary").tolist():
         answer = _solved(subject.f, slopes[i])
         if answer is not None:
             values[i], found[i] = answer
             solved += 1
+    known = np.isfinite(values)
+    if not known.any():
+        reason = "its slopes lie outside the hull of the weights by rounding, and the solver finds no value there"
+        return not_applicable(Edge.FENCHEL, subject.name, subject.heat, reason)
     at_points = values + subject.values[: len(points)] - (points * slopes).sum(axis=1)
     at_duals = values + subject.f(found) - (found * slopes).sum(axis=1)
     difference = np.where(np.abs(at_duals) > np.abs(at_points), at_duals, at_points)
-    tolerance = SOLVER * _scale(subject, np.concatenate([points, found])) + subject.errors[: len(points)]
-    how = f"the conic program over the simplex ({solved} solved, {len(points) - solved} on faces or by Newton's method)"
+    moved = np.asarray(proved.shift) * (np.abs(points).sum(axis=1) + np.abs(found).sum(axis=1))
+    tolerance = SOLVER * _scale(subject, np.concatenate([points, found])) + subject.errors[: len(points)] + moved
+    how = f"the conic program over the simplex ({solved} solved, {known.sum() - solved} on faces or by Newton's method)"
     return subject.row(
-        Edge.FENCHEL, difference, 0.0, 0.0, tolerance, how, "the network, at its points and at the duals", points
-    )
+        Edge.FENCHEL, difference[known], 0.0, 0.0, tolerance[known], how, "the network, at its points and at the duals",
+        points[known],
+    )  # fmt: skip
 
 
 def _solved(f: LogSumExp, slope: FloatArray) -> tuple[float, FloatArray] | None:
@@ -261,10 +267,14 @@ def _conjugate_limit(subject: LayerSubject) -> Row:
 
     points, slopes = _slopes(subject)
     smooth, sharp = conjugate(subject.f, slopes), conjugate(subject.f.limit(), slopes)
+    known = np.isfinite(smooth.value) & np.isfinite(sharp.value)
+    if not known.any():
+        reason = "its slopes lie outside the hull of the weights by rounding"
+        return not_applicable(Edge.CONJUGATE_LIMIT, subject.name, subject.heat, reason)
     gaps = np.asarray(smooth.gap) + np.asarray(sharp.gap) + 1e-12 * _scale(subject, points)
     return subject.row(
-        Edge.CONJUGATE_LIMIT, np.asarray(smooth.value - sharp.value), -subject.spread, 0.0, gaps,
-        "Newton's method in x", "the linear program over the simplex", slopes,
+        Edge.CONJUGATE_LIMIT, np.asarray(smooth.value)[known] - np.asarray(sharp.value)[known], -subject.spread, 0.0,
+        gaps[known], "Newton's method in x", "the linear program over the simplex", slopes[known],
     )  # fmt: skip
 
 

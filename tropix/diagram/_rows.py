@@ -54,8 +54,8 @@ class Row:
     ``low`` and ``high`` are the extremes of left − right over the sample; the statement is that they lie between
     ``least`` and ``most``, to within ``tolerance``, which bounds rounding and solver errors. ``supremum`` holds a
     certified enclosure of the largest gap on the box, where there is one. ``left`` and ``right`` say how the sides were
-    computed, ``worst`` (d,) is the point of the largest excess, ``points`` how many were compared. Where the edge does
-    not apply, ``reason`` says why.
+    computed, ``worst`` (d,) is the point of the largest gap (of the largest excess, if violated), ``points`` how many
+    were compared. Where the edge does not apply, ``reason`` says why.
     """
 
     edge: Edge
@@ -111,16 +111,10 @@ class Row:
 
 
 def worst_row(rows: Sequence[Row], subject: str) -> Row:
-    """One row for many units: that which is nearest to a violation, or beyond it; all points are counted."""
+    """One row for many units: one that is violated, else that of the largest gap; all points are counted."""
     applicable = [row for row in rows if row.verdict is not Verdict.NOT_APPLICABLE]
     if not applicable:
         return replace(rows[0], subject=subject)
-    shown = max(applicable, key=lambda row: (row.verdict is Verdict.VIOLATED, _excess(row)))
+    shown = max(applicable, key=lambda row: (row.verdict is Verdict.VIOLATED, row.gap))
     name = subject if len(rows) == 1 else f"{subject}, worst {shown.subject}"
     return replace(shown, subject=name, points=sum(row.points for row in applicable))
-
-
-def _excess(row: Row) -> float:
-    """How far beyond its bound a gap is, as a part of what is allowed."""
-    beyond = max(row.least - row.low, row.high - row.most)
-    return math.inf if math.isnan(beyond) else beyond / (row.tolerance + 0.5 * (row.most - row.least) + 1e-300)

@@ -111,7 +111,7 @@ def _print(loaded: LoadedModel, found: Diagram, where: Any) -> None:
     for heat in dict.fromkeys(row.heat for row in found.rows):
         rows = [row for row in found.rows if row.heat == heat]
         out.print(f"\n[bold]heat {heat:g}[/bold]")
-        for line in square([row for row in rows if row.subject == rows[0].subject or ", worst" in row.subject]):
+        for line in square(rows):
             out.print(line, markup=False)
         out.print()
         out.print(_table(rows))
@@ -168,10 +168,12 @@ def _orders(found: Diagram) -> Any:
 
 
 def square(rows: list[Row]) -> list[str]:
-    """The diagram in characters, each edge with its gap: f_eps* - f_0* on top, u_eps - u_0 below."""
+    """The diagram in characters, each edge with the gap of the first row that applies, or of one that is violated."""
     from tropix.diagram import Edge
 
-    shown = {row.edge: _mark(row) for row in rows}
+    shown: dict[Edge, str] = {}
+    for row in sorted(rows, key=lambda row: ("violated", "holds", "not applicable").index(row.verdict)):
+        shown.setdefault(row.edge, _mark(row))
 
     def gap(edge: Edge) -> str:
         return shown.get(edge, "-")
