@@ -138,7 +138,7 @@ def test_conjugates_of_layers_and_networks(tropix: Any, tmp_path: Path) -> None:
     path = saved(tmp_path, one_layer())
     f = LogSumExp(*_pieces(one_layer()), 1.25)
     inside = f.gradient([[0.3, 0.4]])[0]
-    report = asked(tropix, "conjugate", path, "--at", f"{inside[0]!r},{inside[1]!r};1000,0".replace("np.float64", ""))
+    report = asked(tropix, "conjugate", path, "--at", f"{float(inside[0])!r},{float(inside[1])!r};1000,0")
     found, outside = report["points"]
     expected = conjugate(f, inside)
     assert found["value"] == pytest.approx(float(expected.value), abs=1e-9)
