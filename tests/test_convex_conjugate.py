@@ -104,7 +104,7 @@ def test_agrees_with_the_conic_program(eps: float) -> None:
     points = rng.dirichlet(np.ones(30), size=5) @ f.weights
     answer, program = conjugate(f, points), conjugate_program(f)
     for q, y in enumerate(points):
-        assert program.solve(y) == pytest.approx(float(answer.value[q]), abs=1e-8)
+        assert program.solve_at(y) == pytest.approx(float(answer.value[q]), abs=1e-8)
         np.testing.assert_allclose(program.x, answer.x[q], atol=1e-4)
         assert program.total.dual_value == pytest.approx(float(f(answer.x[q])) - eps, abs=1e-4)
     other = conjugate(f, points, method="program")
@@ -117,14 +117,14 @@ def test_temperature_is_a_parameter() -> None:
     y, program = rng.dirichlet(np.ones(8)) @ f.weights, conjugate_program(f)
     for eps in (1.0, 0.2, 0.5):
         expected = conjugate(LogSumExp(f.weights, f.bias, eps), y).value
-        assert program.solve(y, eps) == pytest.approx(float(expected), abs=1e-7)
-    assert program.problem.is_dpp()
-    assert set(program.problem.param_dict) == {"y", "eps"}
-    assert set(program.problem.var_dict) == {"p"}
+        assert program.solve_at(y, eps) == pytest.approx(float(expected), abs=1e-7)
+    assert program.is_dpp()
+    assert set(program.param_dict) == {"y", "eps"}
+    assert set(program.var_dict) == {"p"}
     linear = conjugate_program(f.limit())
-    assert linear.problem.is_lp()
+    assert linear.is_lp()
     with pytest.raises(InvalidInput, match="temperature"):
-        linear.solve(y, 0.5)
+        linear.solve_at(y, 0.5)
 
 
 @pytest.mark.parametrize("eps", [0.3, 1.0])

@@ -30,7 +30,7 @@ def clarabel(f: LogSumExp, points: np.ndarray) -> float:
     """Seconds a point, after one solve that compiles the program."""
     if len(f) < 5000:
         program = conjugate_program(f)
-        solve: Any = program.solve
+        solve: Any = program.solve_at
     else:
         x, y = cvxpy.Variable(f.dimension), cvxpy.Parameter(f.dimension)
         whole = cvxpy.Problem(cvxpy.Maximize(y @ x - as_cvxpy(f, x)))
@@ -64,7 +64,7 @@ def test_one_tropical_conjugate(benchmark: Any, dimension: int) -> None:
     f = TropicalPolynomial(rng.normal(size=(100, dimension)), rng.normal(size=100))
     point = rng.dirichlet(np.ones(100)) @ f.exponents
     hull, program = TropicalConjugate(f), conjugate_program(f)
-    assert float(hull(point)) == pytest.approx(program.solve(point), abs=1e-6)
+    assert float(hull(point)) == pytest.approx(program.solve_at(point), abs=1e-6)
     benchmark(hull, point)
     theirs = clarabel(f.deform(0.0), np.tile(point, (6, 1)))
     benchmark.extra_info.update(clarabel=theirs, ratio=theirs / benchmark.stats.stats.min)

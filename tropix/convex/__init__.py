@@ -1,5 +1,7 @@
 """The convex corner: conjugates with certified gaps, programs for cvxpy, and what follows from them."""
 
+from typing import TYPE_CHECKING, Any
+
 from tropix.convex._calculus import InfimalConvolution as InfimalConvolution
 from tropix.convex._calculus import NormalCone as NormalCone
 from tropix.convex._calculus import Proximal as Proximal
@@ -24,5 +26,15 @@ from tropix.convex._lower_hull import TropicalConjugate as TropicalConjugate
 from tropix.convex._mixed_integer import MixedInteger as MixedInteger
 from tropix.convex._mixed_integer import mixed_integer as mixed_integer
 from tropix.convex._posynomial import Posynomial as Posynomial
-from tropix.convex._program import ConjugateProgram as ConjugateProgram
-from tropix.convex._program import conjugate_program as conjugate_program
+
+if TYPE_CHECKING:
+    from tropix.convex._program import ConjugateProgram as ConjugateProgram
+    from tropix.convex._program import conjugate_program as conjugate_program
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("ConjugateProgram", "conjugate_program"):  # cvxpy takes a second to import
+        from tropix.convex import _program
+
+        return getattr(_program, name)
+    raise AttributeError(f"module 'tropix.convex' has no attribute {name!r}")

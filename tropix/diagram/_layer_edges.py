@@ -256,7 +256,7 @@ def _solved(f: LogSumExp, slope: FloatArray) -> tuple[float, FloatArray] | None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            value, x = program.solve(slope), program.x
+            value, x = program.solve_at(slope), program.x
     except (cvxpy.SolverError, TropixError):
         return None
     return (value, x) if math.isfinite(value) and np.isfinite(x).all() else None
