@@ -26,17 +26,21 @@ TOO_FAR = 4.0
 """Newton decrement (squared) above which a fall of the temperature is taken back."""
 SETTLED = 1e-9
 """Newton decrement (squared) before the last step."""
+REACH = 64.0
+"""Largest change of a logit against another one, in units of ε, that a step is tried with."""
 SMALL_STEP = 1e-3
 """Largest change of a logit, in units of ε, in the last step."""
 FOUND, LOST, OUTSIDE = 0, 1, 2
 
 
 def conjugate_newton(
-    points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float, heat: float
+    points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float, heat: float, *, careful: bool = False
 ) -> tuple[FloatArray, IntArray]:
     """The minimiser x of h for each row y of ``points``, (n, d), and a state (n,).
 
     points (n, d), weights (N, d) and bias (N,) finite, N ≥ 1, eps > 0; ``heat`` ≥ eps is the temperature of the start.
+    ``careful``: a fall of the temperature is taken back whenever steps after it go astray, not only at the next one;
+    where one way fails the other mostly works.
     State 0: converged. 1: not, as where y is on the relative boundary of conv{w_j} or the w_j lie in a flat. 2: x
     separates y from conv{w_j}: −h(x) exceeds −min b, which bounds f_ε* on its domain.
     """
@@ -44,7 +48,8 @@ def conjugate_newton(
     result, state = np.zeros(points.shape), np.full(len(points), LOST, dtype=np.int64)
 
     def run(start: int, stop: int) -> None:
-        _follow(sites, bias, points[start:stop], float(eps), float(heat), result[start:stop], state[start:stop])
+        rows = slice(start, stop)
+        _follow(sites, bias, points[rows], float(eps), float(heat), careful, result[rows], state[rows])
 
     over_rows(run, len(points), points.size * weights.size * 10)
     return result, state
@@ -217,19 +222,19 @@ def _exponents(z, dz, length, top, level, index, count, exponents):  # type: ign
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-untyped-def]
+def _follow(sites, bias, points, eps, heat, careful, result, state):  # type: ignore[no-untyped-def]
     dimension, count = sites.shape
     z, dz, before = np.empty(count), np.empty(count), np.empty(count)
     index, terms, exponents = np.empty(count + 1, dtype=np.uint32), np.empty(count + 1), np.empty(count + 1)
     left, right = np.empty((dimension, CHUNK)), np.empty((dimension, CHUNK))
     mean, mixed = np.empty(dimension), np.empty(dimension)
-    step, bend, move = np.empty(dimension), np.empty(dimension), np.empty(dimension)
+    step, bend, move, place = np.empty(dimension), np.empty(dimension), np.empty(dimension), np.empty(dimension)
     covariance, factor = np.empty((dimension, dimension)), np.empty((dimension, dimension))
     lowest_bias = bias.min()
     scale = max(abs(lowest_bias), abs(bias.max()))
     for q in range(len(points)):
         y, x = points[q], result[q]
-        level, shrink, moved, rejected, failures, start = heat, 0.3, False, False, 0, heat
+        level, shrink, moved, rejected, saved, failures, start = heat, 0.3, False, False, False, 0, heat
         for j in range(count):
             z[j] = bias[j]
             dz[j] = 0.0
@@ -254,21 +259,21 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                 for i in range(dimension):
                     decrement += mean[i] * step[i]
                 lost = not decrement >= 0.0
+            if saved and (moved or careful) and (lost or decrement > TOO_FAR or ridge > 0.0):
+                shrink = np.sqrt(shrink)
+                if shrink > 0.98:
+                    break
+                for i in range(dimension):
+                    x[i] = place[i]
+                for j in range(count):
+                    z[j] = before[j]
+                level = start
+                alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, index, terms)
+                value = top + level * np.log(total)
+                rejected, moved, saved = True, False, False
+                continue
             if moved:
                 moved = False
-                if lost or decrement > TOO_FAR or ridge > 0.0:
-                    shrink = np.sqrt(shrink)
-                    if shrink > 0.98:
-                        break
-                    for i in range(dimension):
-                        x[i] -= move[i]
-                    for j in range(count):
-                        z[j] = before[j]
-                    level = start
-                    alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, index, terms)
-                    value = top + level * np.log(total)
-                    rejected = True
-                    continue
                 if decrement < 0.1:
                     shrink = max(shrink * shrink, 1e-6)
                 elif decrement > 1.0:
@@ -282,7 +287,9 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                 move[i] = -level * step[i]
             if level > eps and decrement <= (1e-6 if rejected else CENTRED):
                 rejected = False
-                start = level
+                start, saved = level, True
+                for i in range(dimension):
+                    place[i] = x[i]
                 for j in range(count):
                     before[j] = z[j]
                 lower = max(eps, level * shrink)
@@ -304,18 +311,26 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                     state[q] = FOUND
                     break
             length = 1.0
+            if not moved:
+                # where hardly any weight is on more than one piece the quadratic model reaches much too far
+                highest, least = -np.inf, np.inf
+                for c in range(alive):
+                    highest, least = max(highest, dz[index[c]]), min(least, dz[index[c]])
+                if highest - least > REACH * level:
+                    length = REACH * level / (highest - least)
+            first = length
             alive, top, total = _weigh(z, dz, length, lower, LOWEST, index, terms)
             new = top + lower * np.log(total)
             if not moved:
                 slope = -level * decrement
                 noise = 1e-14 * (abs(value) + scale)
-                while new > value + 1e-4 * length * slope + noise and length > 1e-12:
+                while new > value + 1e-4 * length * slope + noise and length > 1e-9 * first:
                     length *= 0.4
                     alive, top, total = _weigh(z, dz, length, level, LOWEST, index, terms)
                     new = top + level * np.log(total)
-                if length <= 1e-12:
+                if length <= 1e-9 * first:
                     break
-                if length == 1.0 and decrement > 0.1:
+                if length == first and decrement > 0.1:
                     # far from the minimum the step may be much too short: weights change exponentially
                     for _ in range(8):
                         tilt = 0.0
