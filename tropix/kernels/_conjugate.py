@@ -18,6 +18,9 @@ from tropix.kernels._threads import over_rows
 CHUNK = 128
 LOWEST = -45.0
 """Weights below e^LOWEST of the largest are left out of steps."""
+LEAST = float(np.exp(LOWEST))
+DENSE = 0.5
+"""Where more than this share of the pieces counts, the others are not left out: they cost less than the choice."""
 LIMIT = 250
 """Steps at most; a point of the relative interior takes 5 to 40."""
 CENTRED = 0.25
@@ -94,7 +97,7 @@ def _add_slopes(sites, y, x, z):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _weigh(z, dz, length, level, lowest, index, terms):  # type: ignore[no-untyped-def]
+def _weigh(z, dz, length, level, lowest, dense, index, terms):  # type: ignore[no-untyped-def]
     """Unnormalised weights of the logits z + length·dz that count: their number, the largest logit, the sum."""
     top = -np.inf
     for j in range(len(z)):
@@ -106,6 +109,11 @@ def _weigh(z, dz, length, level, lowest, index, terms):  # type: ignore[no-untyp
         exponent = ((z[j] + length * dz[j]) - top) * inverse
         terms[count] = min(exponent, 0.0)
         count += exponent > lowest
+    if count > dense * len(z):  # nearly all: it is cheaper to take all in their order
+        count = len(z)
+        for j in range(count):
+            index[j] = j
+            terms[j] = min(((z[j] + length * dz[j]) - top) * inverse, 0.0)
     _exp_nonpositive(terms, count)
     total = 0.0
     for c in range(count):
@@ -168,8 +176,12 @@ def _moments(sites, y, index, terms, count, total, exponents, mean, mixed, covar
         size = min(CHUNK, count - start)
         for i in range(dimension):
             row, shift = sites[i], y[i]
-            for c in range(size):
-                right[i, c] = row[index[start + c]] - shift
+            if count == len(row):
+                for c in range(size):
+                    right[i, c] = row[start + c] - shift
+            else:
+                for c in range(size):
+                    right[i, c] = row[index[start + c]] - shift
             first, second = _weighted_sums(right[i], terms, exponents, start, size, left[i])
             mean[i] += first
             mixed[i] += second
@@ -239,7 +251,7 @@ def _follow(sites, bias, points, eps, heat, careful, result, state):  # type: ig
             z[j] = bias[j]
             dz[j] = 0.0
         _add_slopes(sites, y, x, z)
-        alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, index, terms)
+        alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, DENSE, index, terms)
         value = top + level * np.log(total)
         for _ in range(LIMIT):
             _exponents(z, dz, 0.0, top, level, index, alive, exponents)
@@ -268,7 +280,7 @@ def _follow(sites, bias, points, eps, heat, careful, result, state):  # type: ig
                 for j in range(count):
                     z[j] = before[j]
                 level = start
-                alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, index, terms)
+                alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, DENSE, index, terms)
                 value = top + level * np.log(total)
                 rejected, moved, saved = True, False, False
                 continue
@@ -304,7 +316,8 @@ def _follow(sites, bias, points, eps, heat, careful, result, state):  # type: ig
                 # the decrement alone is small also where the pieces that must balance have hardly any weight
                 largest = 0.0
                 for c in range(alive):
-                    largest = max(largest, abs(dz[index[c]]))
+                    if terms[c] > LEAST:
+                        largest = max(largest, abs(dz[index[c]]))
                 if largest <= SMALL_STEP * level:
                     for i in range(dimension):
                         x[i] += move[i]
@@ -315,18 +328,19 @@ def _follow(sites, bias, points, eps, heat, careful, result, state):  # type: ig
                 # where hardly any weight is on more than one piece the quadratic model reaches much too far
                 highest, least = -np.inf, np.inf
                 for c in range(alive):
-                    highest, least = max(highest, dz[index[c]]), min(least, dz[index[c]])
+                    if terms[c] > LEAST:
+                        highest, least = max(highest, dz[index[c]]), min(least, dz[index[c]])
                 if highest - least > REACH * level:
                     length = REACH * level / (highest - least)
             first = length
-            alive, top, total = _weigh(z, dz, length, lower, LOWEST, index, terms)
+            alive, top, total = _weigh(z, dz, length, lower, LOWEST, DENSE, index, terms)
             new = top + lower * np.log(total)
             if not moved:
                 slope = -level * decrement
                 noise = 1e-14 * (abs(value) + scale)
                 while new > value + 1e-4 * length * slope + noise and length > 1e-9 * first:
                     length *= 0.4
-                    alive, top, total = _weigh(z, dz, length, level, LOWEST, index, terms)
+                    alive, top, total = _weigh(z, dz, length, level, LOWEST, DENSE, index, terms)
                     new = top + level * np.log(total)
                 if length <= 1e-9 * first:
                     break
@@ -339,11 +353,11 @@ def _follow(sites, bias, points, eps, heat, careful, result, state):  # type: ig
                         if tilt > 0.4 * slope * total:
                             break
                         length *= 2.0
-                        alive, top, total = _weigh(z, dz, length, level, LOWEST, index, terms)
+                        alive, top, total = _weigh(z, dz, length, level, LOWEST, DENSE, index, terms)
                         longer = top + level * np.log(total)
                         if not longer < new:
                             length *= 0.5
-                            alive, top, total = _weigh(z, dz, length, level, LOWEST, index, terms)
+                            alive, top, total = _weigh(z, dz, length, level, LOWEST, DENSE, index, terms)
                             break
                         new = longer
             for i in range(dimension):

@@ -138,7 +138,7 @@ def _prove(sites, bias, points, eps, at, lowers, uppers):  # type: ignore[no-unt
     for q in range(len(points)):
         y, x = points[q], at[q]
         _logits(sites, bias, y, x, z, low, size)
-        alive, top, total = _weigh(z, none, 0.0, eps, CUT, index, terms)
+        alive, top, total = _weigh(z, none, 0.0, eps, CUT, 2.0, index, terms)
         if not (abs(top) < 1e300 and total >= 1.0 and total < 1e300):
             continue
         # rejected pieces are certainly small, and errors of the others are certainly small
