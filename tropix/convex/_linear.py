@@ -15,6 +15,8 @@ from tropix.kernels import cell_programs
 
 UNIT = 2.0**-53
 FAR = 1e9
+SMALL = 12
+"""Up to this dimension the exact simplex method is given many columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +30,11 @@ class LinearAnswers:
     weights: FloatArray
 
 
-def solve_linear(points: FloatArray, sites: FloatArray, bias: FloatArray) -> LinearAnswers:
+def solve_linear(points: FloatArray, sites: FloatArray, bias: FloatArray, *, settle: bool = False) -> LinearAnswers:
     """Min {−b·p : Σ p_j w_j = y, Σ p = 1, p ≥ 0} for each row y of points (n, d), sites (m, d) spanning ℝ^d.
 
-    ``upper`` is +∞ where no feasible basis was found, as outside the convex hull.
+    ``upper`` is +∞ where no feasible basis was found, as outside the convex hull. With ``settle`` the exact simplex
+    method looks for one where the basis found in floats is infeasible by rounding.
     """
     n, d = points.shape
     centre = sites.mean(axis=0)
@@ -54,7 +57,7 @@ def solve_linear(points: FloatArray, sites: FloatArray, bias: FloatArray) -> Lin
             upper[i] = _above(bias[columns[i]], weights[i], error[i])
             continue
         exact = _exact_weights(points[i], sites[columns[i]])
-        if exact is None or min(exact) < 0:
+        if settle and (exact is None or min(exact) < 0):
             for near in _nearly_active(points[i], sites, bias, x[i], height):
                 columns[i], exact = _settled(points[i], sites, bias, near)
                 if exact is not None:
@@ -109,7 +112,8 @@ def _nearly_active(y: FloatArray, sites: FloatArray, bias: FloatArray, x: FloatA
     logits = (sites - y) @ x + bias
     order = np.argsort(-logits, kind="stable")
     ties = int((logits >= logits.max() - 1e-7 * (height + np.abs(logits).max())).sum())
-    return [order[: min(ties, 300)], order[: 10 * (len(y) + 1)], order[:1000]]
+    wider = [order[: 10 * (len(y) + 1)], order[:1000]] if len(y) <= SMALL else []
+    return [order[: min(ties, 300)], *wider]
 
 
 def _settled(

@@ -11,7 +11,7 @@ from tropix.kernels import conjugate_bounds, conjugate_newton
 from tropix.polynomials import LogSumExp
 
 OUTSIDE = 2
-DEPTHS = (40.0, 30.0, 25.0)
+DEPTHS = (40.0, 30.0, 25.0, 120.0)
 """Weights below e^−depth of the largest may be left out of the upper bound."""
 
 
@@ -47,17 +47,19 @@ class Batch:
         for q in hard.tolist():
             self._place(q, self.sites.locate(self.points[q]), method)
 
-    def _heats(self, bias: FloatArray) -> list[float]:
-        """Temperatures to start from: half a standard deviation of the biases, then their whole range."""
+    def _heats(self, bias: FloatArray) -> list[tuple[float, bool]]:
+        """Temperatures to start from, half a standard deviation of the biases or their whole range, and ways to go."""
         with np.errstate(over="ignore"):
             spread, width = float(np.std(bias)) / 2, float(bias.max() - bias.min())
-        return [max(self.f.eps, heat) for heat in (spread, 2 * width) if np.isfinite(heat)]
+        ways = ((spread, False), (2 * width, True), (2 * width, False), (spread, True))
+        return [(max(self.f.eps, heat), careful) for heat, careful in ways if np.isfinite(heat)]
 
     def _plain(self) -> IntArray:
         """Newton for all rows at once; returns the rows that are left."""
         left = np.arange(len(self.points))
-        for heat in self._heats(self.bias):
-            x, state = conjugate_newton(self.points[left], self.sites.weights, self.bias, self.f.eps, heat)
+        for heat, careful in self._heats(self.bias):
+            points, eps = self.points[left], self.f.eps
+            x, state = conjugate_newton(points, self.sites.weights, self.bias, eps, heat, careful=careful)
             lower, upper = conjugate_bounds(self.points[left], self.sites.weights, self.bias, self.f.eps, x)
             good = np.isfinite(upper)
             done = left[good]
@@ -109,7 +111,8 @@ class Batch:
 
             starts = [maximiser(LogSumExp(sites, bias, self.f.eps), at[0])[None]]
         else:
-            starts = [conjugate_newton(at, sites, bias, self.f.eps, heat)[0] for heat in self._heats(bias)]
+            ways = self._heats(bias)
+            starts = [conjugate_newton(at, sites, bias, self.f.eps, h, careful=careful)[0] for h, careful in ways]
         for x in starts:
             lower, upper = conjugate_bounds(at, sites, bias, self.f.eps, x)
             if np.isfinite(upper[0]):
@@ -140,8 +143,8 @@ class Batch:
         if shift > self.sites.tolerance(at[0]) or inner.rank == flat.rank:
             return False
         point, few = at[:, inner.kept], np.ascontiguousarray(sites[alive][:, inner.kept])
-        for heat in self._heats(bias[alive]):
-            part = conjugate_newton(point, few, bias[alive], eps, heat)[0]
+        for heat, careful in self._heats(bias[alive]):
+            part = conjugate_newton(point, few, bias[alive], eps, heat, careful=careful)[0]
             upper = conjugate_bounds(point, few, bias[alive], eps, part)[1][0]
             within = np.zeros(len(x))
             within[inner.kept] = part[0]
@@ -160,7 +163,7 @@ class Batch:
 
         kept = np.arange(self.points.shape[1]) if flat is None else flat.kept
         sites, bias = self.sites.weights[face][:, kept], self.bias[face]
-        found = solve_linear(self.points[rows][:, kept], sites, bias)
+        found = solve_linear(self.points[rows][:, kept], sites, bias, settle=flat is not None)
         for i, q in enumerate(rows.tolist()):
             if np.isfinite(found.upper[i]):
                 full = np.zeros(self.points.shape[1])

@@ -18,6 +18,9 @@ from tropix.kernels._threads import over_rows
 CHUNK = 128
 LOWEST = -45.0
 """Weights below e^LOWEST of the largest are left out of steps."""
+LEAST = float(np.exp(LOWEST))
+DENSE = 0.5
+"""Where more than this share of the pieces counts, the others are not left out: they cost less than the choice."""
 LIMIT = 250
 """Steps at most; a point of the relative interior takes 5 to 40."""
 CENTRED = 0.25
@@ -26,17 +29,21 @@ TOO_FAR = 4.0
 """Newton decrement (squared) above which a fall of the temperature is taken back."""
 SETTLED = 1e-9
 """Newton decrement (squared) before the last step."""
+REACH = 64.0
+"""Largest change of a logit against another one, in units of ε, that a step is tried with."""
 SMALL_STEP = 1e-3
 """Largest change of a logit, in units of ε, in the last step."""
 FOUND, LOST, OUTSIDE = 0, 1, 2
 
 
 def conjugate_newton(
-    points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float, heat: float
+    points: FloatArray, weights: FloatArray, bias: FloatArray, eps: float, heat: float, *, careful: bool = False
 ) -> tuple[FloatArray, IntArray]:
     """The minimiser x of h for each row y of ``points``, (n, d), and a state (n,).
 
     points (n, d), weights (N, d) and bias (N,) finite, N ≥ 1, eps > 0; ``heat`` ≥ eps is the temperature of the start.
+    ``careful``: a fall of the temperature is taken back whenever steps after it go astray, not only at the next one;
+    where one way fails the other mostly works.
     State 0: converged. 1: not, as where y is on the relative boundary of conv{w_j} or the w_j lie in a flat. 2: x
     separates y from conv{w_j}: −h(x) exceeds −min b, which bounds f_ε* on its domain.
     """
@@ -44,7 +51,8 @@ def conjugate_newton(
     result, state = np.zeros(points.shape), np.full(len(points), LOST, dtype=np.int64)
 
     def run(start: int, stop: int) -> None:
-        _follow(sites, bias, points[start:stop], float(eps), float(heat), result[start:stop], state[start:stop])
+        rows = slice(start, stop)
+        _follow(sites, bias, points[rows], float(eps), float(heat), careful, result[rows], state[rows])
 
     over_rows(run, len(points), points.size * weights.size * 10)
     return result, state
@@ -89,7 +97,7 @@ def _add_slopes(sites, y, x, z):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _weigh(z, dz, length, level, lowest, index, terms):  # type: ignore[no-untyped-def]
+def _weigh(z, dz, length, level, lowest, dense, index, terms):  # type: ignore[no-untyped-def]
     """Unnormalised weights of the logits z + length·dz that count: their number, the largest logit, the sum."""
     top = -np.inf
     for j in range(len(z)):
@@ -101,6 +109,11 @@ def _weigh(z, dz, length, level, lowest, index, terms):  # type: ignore[no-untyp
         exponent = ((z[j] + length * dz[j]) - top) * inverse
         terms[count] = min(exponent, 0.0)
         count += exponent > lowest
+    if count > dense * len(z):  # nearly all: it is cheaper to take all in their order
+        count = len(z)
+        for j in range(count):
+            index[j] = j
+            terms[j] = min(((z[j] + length * dz[j]) - top) * inverse, 0.0)
     _exp_nonpositive(terms, count)
     total = 0.0
     for c in range(count):
@@ -163,8 +176,12 @@ def _moments(sites, y, index, terms, count, total, exponents, mean, mixed, covar
         size = min(CHUNK, count - start)
         for i in range(dimension):
             row, shift = sites[i], y[i]
-            for c in range(size):
-                right[i, c] = row[index[start + c]] - shift
+            if count == len(row):
+                for c in range(size):
+                    right[i, c] = row[start + c] - shift
+            else:
+                for c in range(size):
+                    right[i, c] = row[index[start + c]] - shift
             first, second = _weighted_sums(right[i], terms, exponents, start, size, left[i])
             mean[i] += first
             mixed[i] += second
@@ -217,24 +234,24 @@ def _exponents(z, dz, length, top, level, index, count, exponents):  # type: ign
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-untyped-def]
+def _follow(sites, bias, points, eps, heat, careful, result, state):  # type: ignore[no-untyped-def]
     dimension, count = sites.shape
     z, dz, before = np.empty(count), np.empty(count), np.empty(count)
     index, terms, exponents = np.empty(count + 1, dtype=np.uint32), np.empty(count + 1), np.empty(count + 1)
     left, right = np.empty((dimension, CHUNK)), np.empty((dimension, CHUNK))
     mean, mixed = np.empty(dimension), np.empty(dimension)
-    step, bend, move = np.empty(dimension), np.empty(dimension), np.empty(dimension)
+    step, bend, move, place = np.empty(dimension), np.empty(dimension), np.empty(dimension), np.empty(dimension)
     covariance, factor = np.empty((dimension, dimension)), np.empty((dimension, dimension))
     lowest_bias = bias.min()
     scale = max(abs(lowest_bias), abs(bias.max()))
     for q in range(len(points)):
         y, x = points[q], result[q]
-        level, shrink, moved, rejected, failures, start = heat, 0.3, False, False, 0, heat
+        level, shrink, moved, rejected, saved, failures, start = heat, 0.3, False, False, False, 0, heat
         for j in range(count):
             z[j] = bias[j]
             dz[j] = 0.0
         _add_slopes(sites, y, x, z)
-        alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, index, terms)
+        alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, DENSE, index, terms)
         value = top + level * np.log(total)
         for _ in range(LIMIT):
             _exponents(z, dz, 0.0, top, level, index, alive, exponents)
@@ -254,21 +271,21 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                 for i in range(dimension):
                     decrement += mean[i] * step[i]
                 lost = not decrement >= 0.0
+            if saved and (moved or careful) and (lost or decrement > TOO_FAR or ridge > 0.0):
+                shrink = np.sqrt(shrink)
+                if shrink > 0.98:
+                    break
+                for i in range(dimension):
+                    x[i] = place[i]
+                for j in range(count):
+                    z[j] = before[j]
+                level = start
+                alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, DENSE, index, terms)
+                value = top + level * np.log(total)
+                rejected, moved, saved = True, False, False
+                continue
             if moved:
                 moved = False
-                if lost or decrement > TOO_FAR or ridge > 0.0:
-                    shrink = np.sqrt(shrink)
-                    if shrink > 0.98:
-                        break
-                    for i in range(dimension):
-                        x[i] -= move[i]
-                    for j in range(count):
-                        z[j] = before[j]
-                    level = start
-                    alive, top, total = _weigh(z, dz, 0.0, level, LOWEST, index, terms)
-                    value = top + level * np.log(total)
-                    rejected = True
-                    continue
                 if decrement < 0.1:
                     shrink = max(shrink * shrink, 1e-6)
                 elif decrement > 1.0:
@@ -282,7 +299,9 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                 move[i] = -level * step[i]
             if level > eps and decrement <= (1e-6 if rejected else CENTRED):
                 rejected = False
-                start = level
+                start, saved = level, True
+                for i in range(dimension):
+                    place[i] = x[i]
                 for j in range(count):
                     before[j] = z[j]
                 lower = max(eps, level * shrink)
@@ -297,25 +316,35 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                 # the decrement alone is small also where the pieces that must balance have hardly any weight
                 largest = 0.0
                 for c in range(alive):
-                    largest = max(largest, abs(dz[index[c]]))
+                    if terms[c] > LEAST:
+                        largest = max(largest, abs(dz[index[c]]))
                 if largest <= SMALL_STEP * level:
                     for i in range(dimension):
                         x[i] += move[i]
                     state[q] = FOUND
                     break
             length = 1.0
-            alive, top, total = _weigh(z, dz, length, lower, LOWEST, index, terms)
+            if not moved:
+                # where hardly any weight is on more than one piece the quadratic model reaches much too far
+                highest, least = -np.inf, np.inf
+                for c in range(alive):
+                    if terms[c] > LEAST:
+                        highest, least = max(highest, dz[index[c]]), min(least, dz[index[c]])
+                if highest - least > REACH * level:
+                    length = REACH * level / (highest - least)
+            first = length
+            alive, top, total = _weigh(z, dz, length, lower, LOWEST, DENSE, index, terms)
             new = top + lower * np.log(total)
             if not moved:
                 slope = -level * decrement
                 noise = 1e-14 * (abs(value) + scale)
-                while new > value + 1e-4 * length * slope + noise and length > 1e-12:
+                while new > value + 1e-4 * length * slope + noise and length > 1e-9 * first:
                     length *= 0.4
-                    alive, top, total = _weigh(z, dz, length, level, LOWEST, index, terms)
+                    alive, top, total = _weigh(z, dz, length, level, LOWEST, DENSE, index, terms)
                     new = top + level * np.log(total)
-                if length <= 1e-12:
+                if length <= 1e-9 * first:
                     break
-                if length == 1.0 and decrement > 0.1:
+                if length == first and decrement > 0.1:
                     # far from the minimum the step may be much too short: weights change exponentially
                     for _ in range(8):
                         tilt = 0.0
@@ -324,11 +353,11 @@ def _follow(sites, bias, points, eps, heat, result, state):  # type: ignore[no-u
                         if tilt > 0.4 * slope * total:
                             break
                         length *= 2.0
-                        alive, top, total = _weigh(z, dz, length, level, LOWEST, index, terms)
+                        alive, top, total = _weigh(z, dz, length, level, LOWEST, DENSE, index, terms)
                         longer = top + level * np.log(total)
                         if not longer < new:
                             length *= 0.5
-                            alive, top, total = _weigh(z, dz, length, level, LOWEST, index, terms)
+                            alive, top, total = _weigh(z, dz, length, level, LOWEST, DENSE, index, terms)
                             break
                         new = longer
             for i in range(dimension):

@@ -138,15 +138,15 @@ def _prove(sites, bias, points, eps, at, lowers, uppers):  # type: ignore[no-unt
     for q in range(len(points)):
         y, x = points[q], at[q]
         _logits(sites, bias, y, x, z, low, size)
-        alive, top, total = _weigh(z, none, 0.0, eps, CUT, index, terms)
+        alive, top, total = _weigh(z, none, 0.0, eps, CUT, 2.0, index, terms)
         if not (abs(top) < 1e300 and total >= 1.0 and total < 1e300):
             continue
         # rejected pieces are certainly small, and errors of the others are certainly small
-        certain, spread, blur = True, 0.0, 0.0
+        certain, blur = True, 0.0
         for j in range(count):
             exponent = (z[j] - top) / eps
             error = (2 * UNIT * abs(z[j]) + few * few * size[j]) / eps + 4 * UNIT * abs(exponent)
-            if exponent <= CUT and not exponent + error <= 0.98 * CUT:
+            if exponent <= 0.99 * CUT and not exponent + error <= 0.97 * CUT:
                 certain = False
         for c in range(alive):
             j = index[c]
@@ -158,7 +158,7 @@ def _prove(sites, bias, points, eps, at, lowers, uppers):  # type: ignore[no-unt
             blur += terms[c] * exponents[c]
         if not certain:
             continue
-        rest = count * np.exp(0.97 * CUT)
+        rest = 1.01 * count * np.exp(0.97 * CUT)
         blur = 1.01 * (blur + rest) / total + many  # relative error of the sum of weights
         value = top + eps * np.log(total)
         error = 1.05 * eps * blur + 4 * UNIT * (eps * abs(np.log(total)) + abs(top) + abs(value)) + 1e-300
