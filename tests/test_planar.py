@@ -367,3 +367,20 @@ def test_cells_are_joined_from_blocks_of_any_size(block: int, monkeypatch: pytes
     found = regions.enumerate(circuit, SQUARE)
     for name in ("patterns", "points", "facet_offsets", "facet_segments", "facet_entries", "neighbours"):
         assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+
+
+def test_numbers_far_from_one_are_left_to_the_search() -> None:
+    """The planar engine's squares would leave the range of floats, up or down."""
+    rng = np.random.default_rng(5)
+    matrices, biases = (
+        [rng.normal(size=(5, 2)), rng.normal(size=(4, 5)), np.ones((1, 4))],
+        [rng.normal(size=5), rng.normal(size=4), [0]],
+    )
+    plain = layers(matrices, biases)
+    expected = sorted(keys(regions.enumerate(plain, (-1e9, 1e9)).patterns))
+    for scale in (1e-200, 1e-120, 1e120, 1e160):
+        scaled = layers([scale * matrices[0], *matrices[1:]], [scale * biases[0], scale * biases[1], [0]])
+        for box in ((-1e9, 1e9), (-1e200, 1e200)):
+            found = regions.enumerate(scaled, box)
+            assert sorted(keys(found.patterns)) == expected
+            assert regions.certify_completeness(found)

@@ -76,7 +76,7 @@ def _full_step(program, forms, spread, scales, symbols, step):  # type: ignore[n
     for column in range(begin, end):
         v = program.column_value[column]
         length, mass = sizes_of(forms, v, scales, symbols, wide, high)
-        if error[v] > 0.0:
+        if error[v] != 0.0:  # or NaN
             inherited += error[v] * error[v]
             mass = np.inf
         if not mass > 0.0:
@@ -104,6 +104,8 @@ def _full_step(program, forms, spread, scales, symbols, step):  # type: ignore[n
             error[i] = (norm[i] * reach + rounding * abs(bias[i])) * ROOM
             if error[i] > 0.0:
                 error[i] += TINY
+            elif error[i] != 0.0:
+                error[i] = np.inf  # not NaN, which compares as if it were nothing
     return rounding * (program.step_rounding[step] * sizes + program.step_bias[step]) * ROOM + TINY
 
 
@@ -152,7 +154,7 @@ def _sparse_step(program, forms, scales, symbols, step):  # type: ignore[no-unty
             continue
         off += TINY
         squares += length * length
-        if error[v] > 0.0:
+        if error[v] != 0.0:  # or NaN
             heavy = np.inf
         begin, end = column_start[column], column_start[column + 1]
         for k in range(begin, end):
@@ -167,5 +169,7 @@ def _sparse_step(program, forms, scales, symbols, step):  # type: ignore[no-unty
                     forms[row, first + rows[k]] += weights[k] * f
     for i in range(first, first + size):
         error[i] = 0.0 if mass[i] * ROOM < limit[i] else error[i] * ROOM
+        if not error[i] >= 0.0:
+            error[i] = np.inf
     local = program.step_rounding[step] * np.sqrt(squares) + program.step_bias[step]
     return margin * local * ROOM + TINY

@@ -148,7 +148,7 @@ def _substitute(program, outlook, scales, first, before, place, row, v, target, 
     if exact and mass * ROOM < program.limit[v]:
         return 0.0, size * ROOM, mass * ROOM
     error = (error + (before + 8.0) * UNIT * size) * ROOM
-    return error + TINY if error > 0.0 else 0.0, size * ROOM, mass * ROOM
+    return 0.0 if error == 0.0 else error + TINY, size * ROOM, mass * ROOM
 
 
 @borrows

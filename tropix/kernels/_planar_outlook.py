@@ -128,7 +128,7 @@ def enclosed(program, stack, outlook, f, first, width, q):  # type: ignore[no-un
             value = values[0, e] * x + values[1, e] * y + values[2, e]
             if value > top:
                 lead, top = e, value
-    low, up, size = np.inf, -np.inf, 0.0
+    low, up, size, known = np.inf, -np.inf, 0.0, True
     for e in range(first, first + width):
         size = max(size, abs(values[0, e]) * wide + abs(values[1, e]) * high + abs(values[2, e]))
     slack = 64.0 * UNIT * size + TINY
@@ -140,7 +140,13 @@ def enclosed(program, stack, outlook, f, first, width, q):  # type: ignore[no-un
         steep = abs(a) + abs(b)
         for i in range(start, stop):
             value, off = a * vertices[i, 0] + b * vertices[i, 1] + c, steep * vertices[i, 2] + doubt
+            known = known and abs(value) + off < np.inf  # false for NaN
             low, up = min(low, value - off), max(up, value + off)
+    if not known:
+        for i in range(3):
+            chords[i, q] = 0.0
+        chords[3, q] = chords[4, q] = np.inf
+        return -1
     if up < 0.0:
         return lead - first
     if width == 2:

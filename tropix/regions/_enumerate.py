@@ -13,6 +13,7 @@ from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import Pruning, TropicalPolynomial
 from tropix.regions._domain import Domain
 from tropix.regions._planar import planar_cells
+from tropix.regions._planar_program import moderate
 from tropix.regions._plane import planar_regions
 from tropix.regions._regions import Regions
 from tropix.regions._search import Progress, Search, State
@@ -76,7 +77,8 @@ def enumerate(
         raise Unsupported("cells without their facets are found for polynomials only")
     tape = Tape.of(function)
     domain = _domain(box, tape.inputs)
-    if tape.inputs == 2 and kept is None and executor is None and domain.box is not None and domain.box.bounded:
+    flat = tape.inputs == 2 and kept is None and executor is None
+    if flat and domain.box is not None and domain.box.bounded and moderate(tape, domain.box):
         return _in_the_plane(tape, domain, exact, deadline, max_cells, progress)
     search = Search(tape, domain, exact)
     stopped = search.run(deadline, max_cells, progress, executor)

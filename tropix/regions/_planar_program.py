@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tropix.arrays import FloatArray, IntArray
+from tropix.boxes import Box
 from tropix.circuits import Matrix
 from tropix.errors import InvalidInput
 from tropix.kernels import PlanarProgram
@@ -19,6 +20,8 @@ from tropix.regions._domain import Domain
 from tropix.regions._tape import AffineStep, MaxStep, Tape, joined_matrix
 
 UNIT = 2.0**-53
+LARGE = 1e140
+"""Numbers beyond it, or below its inverse, are left to the facet search."""
 DENSE = 2048
 """Matrices with more rows and columns than this have their norm bounded by sums of rows and columns alone."""
 FINE = 900
@@ -328,3 +331,27 @@ def _clipped(polygon: list[tuple[Corner, int]], row: tuple[int, ...], number: in
             crossing = (p[0] + share * (q[0] - p[0]), p[1] + share * (q[1] - p[1]))
             kept.append((crossing, number if here < 0 else wall))
     return kept
+
+
+def moderate(tape: Tape, box: Box) -> bool:
+    """Whether squares of all numbers that the subdivision of a bounded box meets are far from the ends of floats.
+
+    The largest forms are bounded by norms, the smallest coefficients by products of the smallest weights.
+    """
+    reach = max(1.0, float(np.abs(box.lower).max()), float(np.abs(box.upper).max()))
+    high, low = [reach], [1.0]
+    with np.errstate(over="ignore"):
+        for step in tape.steps:
+            if not isinstance(step, AffineStep):
+                high.append(high[step.source])
+                low.append(low[step.source])
+                continue
+            largest = float(np.abs(step.bias).max(initial=0.0))
+            smallest = [float(np.abs(step.bias[step.bias != 0]).min(initial=1.0))]
+            for source, matrix in zip(step.sources, step.matrices, strict=True):
+                sizes = abs(sp.csr_array(matrix))
+                largest += float(sizes.sum(axis=1).max(initial=0.0)) * high[source]
+                smallest.append(float(sizes.data[sizes.data > 0].min(initial=1.0)) * low[source])
+            high.append(largest)
+            low.append(min(smallest))
+    return max(high) < LARGE and min(low) > 1 / LARGE
