@@ -45,6 +45,15 @@ def test_a_single_layer_is_the_output(eps: float) -> None:
     assert np.abs(f(x) - circuit(x)[:, 0]).max() < 1e-13
 
 
+def test_rounded_pieces_can_be_refused() -> None:
+    assert single_layer(chain(factor=2.0)).eps == 1.0
+    with pytest.raises(Unsupported, match="rounded"):
+        single_layer(chain(), exact=True)
+    builder = CircuitBuilder(1)
+    plain = builder.build(builder.pairs_with_zero(0, 0.5))
+    assert single_layer(plain, exact=True).weights.tolist() == [[0.0], [1.0]]
+
+
 def test_affine_outputs_are_one_piece() -> None:
     builder = CircuitBuilder(2)
     circuit = builder.build(builder.affine([(0, [[1.0, 2.0]])], [3.0]))

@@ -129,11 +129,12 @@ def _layer(circuit: Circuit, forms: AffineForms, position: int, node: LogSumExpN
     return Layer(position, circuit.names[position], inputs, tuple(functions), tuple(columns))
 
 
-def single_layer(circuit: Circuit, output: int = 0) -> LogSumExp:
+def single_layer(circuit: Circuit, output: int = 0, *, exact: bool = False) -> LogSumExp:
     """One output as a single log-sum-exp of affine functions of x, c·⊕_ε(W x + b) + a·x + d with c > 0, if it is one.
 
     The result has the pieces c·w_j + a, c·b_j + d at the temperature c·ε, computed exactly and rounded once; an affine
-    output is a single piece at temperature 0. Raises `Unsupported` with the reason otherwise.
+    output is a single piece at temperature 0. Raises `Unsupported` with the reason otherwise, and with ``exact`` also
+    where a number had to be rounded.
     """
     if not 0 <= output < circuit.output_size:
         raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
@@ -143,7 +144,7 @@ def single_layer(circuit: Circuit, output: int = 0) -> LogSumExp:
     slope = rows.pop(0, Rationals.of(np.zeros(width)))
     constant = form.constant[output : output + 1]
     if not rows:
-        return LogSumExp(slope.floats()[None, :], constant.floats(), 0.0)
+        return _rounded(slope[None, :], constant, Rationals.of(np.zeros(1)), exact)
     used = [(base, k) for base, row in rows.items() for k in np.flatnonzero(row.numerators != 0).tolist()]
     base, k = used[0]
     node, name = circuit.nodes[base], circuit.names[base]
@@ -169,7 +170,12 @@ def single_layer(circuit: Circuit, output: int = 0) -> LogSumExp:
     slopes = inner.terms[0][part] if 0 in inner.terms else Rationals.of(np.zeros((part.stop - part.start, width)))
     weights = slopes * factor + slope[None, :]
     bias = inner.constant[part] * factor + constant
-    temperature = factor * Rationals.of(np.array([node.eps]))
+    return _rounded(weights, bias, factor * Rationals.of(np.array([node.eps])), exact)
+
+
+def _rounded(weights: Rationals, bias: Rationals, temperature: Rationals, exact: bool) -> LogSumExp:
+    if exact and not all(part.float_mask().all() for part in (weights, bias, temperature)):
+        raise Unsupported("the pieces of this output are no floats: they would have to be rounded")
     return LogSumExp(weights.floats(), bias.floats(), float(temperature.floats()[0]))
 
 

@@ -15,7 +15,6 @@ from tropix.convex._calculus import recession as recession
 from tropix.convex._calculus import subdifferential as subdifferential
 from tropix.convex._calculus import support_function as support_function
 from tropix.convex._circuit import conjugate_circuit as conjugate_circuit
-from tropix.convex._circuit import single_layer as single_layer
 from tropix.convex._conjugate import Conjugate as Conjugate
 from tropix.convex._conjugate import conjugate as conjugate
 from tropix.convex._expressions import as_cvxpy as as_cvxpy

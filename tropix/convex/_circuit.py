@@ -6,29 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tropix.arrays import FloatArray, points_array
-from tropix.circuits import Affine, Circuit, Curvature, Input
-from tropix.circuits import LogSumExp as LogSumExpNode
-from tropix.circuits._matrices import dense
+from tropix.circuits import Circuit, Curvature
 from tropix.convex._conjugate import Conjugate
 from tropix.convex._expressions import as_cvxpy
 from tropix.errors import InvalidInput, Unsupported
-from tropix.polynomials import LogSumExp
 
 UNIT = 2.0**-53
-
-
-def single_layer(circuit: Circuit) -> LogSumExp | None:
-    """The function f if the circuit is one ⊕_ε of affine functions of x with dense or sparse weights; else None."""
-    nodes = circuit.nodes
-    last = nodes[circuit.output]
-    if not isinstance(last, LogSumExpNode) or last.size != 1:
-        return None
-    source = nodes[last.source]
-    if isinstance(source, Input):
-        return LogSumExp(np.eye(source.size), np.zeros(source.size), last.eps)
-    if not isinstance(source, Affine) or len(source.terms) != 1 or source.terms[0].source != 0:
-        return None
-    return LogSumExp(dense(source.terms[0].matrix), source.bias, last.eps)
 
 
 def conjugate_circuit(circuit: Circuit, y: npt.ArrayLike, *, tolerance: float = 1e-10) -> Conjugate:

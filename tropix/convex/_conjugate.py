@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tropix.arrays import FloatArray, points_array
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 from tropix.polynomials import LogSumExp, TropicalPolynomial
 
 if TYPE_CHECKING:
@@ -105,16 +105,19 @@ def conjugate(
     >>> answer.value.round(6), answer.status.tolist()
     (array([-0.693147,  0.      ,       inf]), ['attained', 'boundary', 'outside'])
     """
-    from tropix.circuits import Circuit
+    from tropix.circuits import Circuit, single_layer
 
     if not (tolerance >= 0):
         raise InvalidInput(f"tolerance {tolerance}: expected a number >= 0")
     if method not in ("newton", "program"):
         raise InvalidInput(f"method {method!r}: expected 'newton' or 'program'")
     if isinstance(f, Circuit):
-        from tropix.convex._circuit import conjugate_circuit, single_layer
+        from tropix.convex._circuit import conjugate_circuit
 
-        layer = single_layer(f)
+        try:
+            layer = single_layer(f, exact=True) if f.output_size == 1 else None
+        except Unsupported:
+            layer = None
         if layer is None:
             return conjugate_circuit(f, y, tolerance=tolerance)
         f = layer
