@@ -263,9 +263,11 @@ def _solved(f: LogSumExp, slope: FloatArray) -> tuple[float, FloatArray] | None:
 
 
 def _conjugate_limit(subject: LayerSubject) -> Row:
+    """Half-way between gradients and the mean of the weights, so that most slopes are well inside the hull."""
     from tropix.convex import conjugate
 
-    points, slopes = _slopes(subject)
+    points, gradients = _slopes(subject)
+    slopes = 0.5 * gradients + 0.5 * subject.f.weights[np.isfinite(subject.f.bias)].mean(axis=0)
     smooth, sharp = conjugate(subject.f, slopes), conjugate(subject.f.limit(), slopes)
     known = np.isfinite(smooth.value) & np.isfinite(sharp.value)
     if not known.any():

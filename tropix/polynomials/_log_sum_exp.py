@@ -16,6 +16,7 @@ from tropix.polynomials import _deformed_algebra, _print
 from tropix.polynomials._tropical import TropicalPolynomial, dual_norms
 
 if TYPE_CHECKING:
+    from tropix.polynomials._landscape import EntropyLandscape
     from tropix.polynomials._newton import NewtonPolytope
 
 
@@ -180,6 +181,35 @@ class LogSumExp:
         rows, single = self._points(points)
         values = entropy(rows, self.weights, self.bias, self.eps)
         return values.reshape(()) if single else values
+
+    def entropy_landscape(self, points: npt.ArrayLike) -> EntropyLandscape:
+        """H(π) with ∇H, ∇²H, ∂H/∂ε and ∂_ε∇H at points (n, d), in closed form.
+
+        With s = z/ε: ∇H = −Cov_π(s, W)/ε, ∇²H = −(Cov_π(W) + κ₃(s, W, W))/ε², ∂H/∂ε = Var_π(s)/ε and
+        ∂_ε∇H = (2 Cov_π(s, W) + κ₃(s, s, W))/ε², κ₃ the third joint central moment. Raises `InvalidInput` at ε = 0.
+        """
+        from tropix.polynomials._landscape import entropy_landscape
+
+        if self.eps == 0.0:
+            raise InvalidInput("at eps = 0 the entropy is log of the number of active pieces: it has no slope")
+        rows, _ = self._points(points)
+        return entropy_landscape(self, rows)
+
+    def local_lipschitz(self, point: npt.ArrayLike, radius: float, p: float = 2.0) -> float:
+        """An upper bound of the Lipschitz constant in ‖·‖_p on the ball ‖x' − x‖_p ≤ radius, rounded upwards.
+
+        At ε = 0 the largest ‖w_j‖_q of pieces that may be active in the ball. For ε > 0 unreachable pieces keep weight:
+        ‖w_*‖_q + max {Σ p_j ‖w_j − w_*‖_q : 0 ≤ p_j ≤ π_j^hi, Σ p = 1}, w_* the leading piece and
+        π_j^hi = 1/Σ_i exp((z_i − z_j − r‖w_i − w_j‖_q)/ε). Raises `InvalidInput` for a negative radius.
+        """
+        from tropix.polynomials._landscape import local_lipschitz
+
+        if not 0 <= radius < float("inf"):
+            raise InvalidInput(f"radius {radius}: expected a finite number >= 0")
+        rows, single = self._points(point)
+        if not single:
+            raise InvalidInput(f"one point (d,) is expected, found shape {rows.shape}")
+        return local_lipschitz(self, rows[0], radius, p)
 
     def limit(self) -> TropicalPolynomial:
         """The tropical limit f_0(x) = max_j (w_j·x + b_j); 0 ≤ f_ε − f_0 ≤ ε log N."""
