@@ -11,6 +11,7 @@ from tropix.circuits._intervals import affine_interval as affine_interval
 from tropix.circuits._layers import AffineForms as AffineForms
 from tropix.circuits._layers import Layer as Layer
 from tropix.circuits._layers import exact_matrix as exact_matrix
+from tropix.circuits._layers import exact_single_layer as exact_single_layer
 from tropix.circuits._layers import layers as layers
 from tropix.circuits._layers import single_layer as single_layer
 from tropix.circuits._nodes import Affine as Affine

@@ -136,15 +136,26 @@ def single_layer(circuit: Circuit, output: int = 0, *, exact: bool = False) -> L
     output is a single piece at temperature 0. Raises `Unsupported` with the reason otherwise, and with ``exact`` also
     where a number had to be rounded.
     """
+    weights, bias, temperature = exact_single_layer(circuit, output)
+    return _rounded(weights, bias, temperature, exact)
+
+
+def exact_single_layer(
+    circuit: Circuit, output: int = 0, forms: AffineForms | None = None
+) -> tuple[Rationals, Rationals, Rationals]:
+    """Weights (N, d), biases (N,) and the temperature (1,) of `single_layer` before they are rounded.
+
+    ``forms`` may be shared by the outputs of one circuit. Raises `Unsupported` like `single_layer`.
+    """
     if not 0 <= output < circuit.output_size:
         raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
-    forms = AffineForms(circuit)
+    forms = forms or AffineForms(circuit)
     form, width = forms.of(circuit.output), circuit.input_size
     rows = {base: rows[output] for base, rows in form.terms.items() if (rows[output].numerators != 0).any()}
     slope = rows.pop(0, Rationals.of(np.zeros(width)))
     constant = form.constant[output : output + 1]
     if not rows:
-        return _rounded(slope[None, :], constant, Rationals.of(np.zeros(1)), exact)
+        return slope[None, :], constant, Rationals.of(np.zeros(1))
     used = [(base, k) for base, row in rows.items() for k in np.flatnonzero(row.numerators != 0).tolist()]
     base, k = used[0]
     node, name = circuit.nodes[base], circuit.names[base]
@@ -170,7 +181,7 @@ def single_layer(circuit: Circuit, output: int = 0, *, exact: bool = False) -> L
     slopes = inner.terms[0][part] if 0 in inner.terms else Rationals.of(np.zeros((part.stop - part.start, width)))
     weights = slopes * factor + slope[None, :]
     bias = inner.constant[part] * factor + constant
-    return _rounded(weights, bias, factor * Rationals.of(np.array([node.eps])), exact)
+    return weights, bias, factor * Rationals.of(np.array([node.eps]))
 
 
 def _rounded(weights: Rationals, bias: Rationals, temperature: Rationals, exact: bool) -> LogSumExp:

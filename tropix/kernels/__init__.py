@@ -39,6 +39,11 @@ from tropix.kernels._hamilton_jacobi import largest_differences as largest_diffe
 from tropix.kernels._hamilton_jacobi import one_sided_slopes as one_sided_slopes
 from tropix.kernels._hamilton_jacobi import one_sided_slopes_numpy as one_sided_slopes_numpy
 from tropix.kernels._hamilton_jacobi import quadratic_stage as quadratic_stage
+from tropix.kernels._head_radii import dual_norm as dual_norm
+from tropix.kernels._head_radii import head_radii as head_radii
+from tropix.kernels._head_radii import plane as plane
+from tropix.kernels._head_radii import snap as snap
+from tropix.kernels._head_radii import support as support
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product as log_sum_exp_hessian_product
 from tropix.kernels._hessian_product import log_sum_exp_hessian_product_numpy as log_sum_exp_hessian_product_numpy
 from tropix.kernels._line_traversal import LineProgram as LineProgram
@@ -65,6 +70,7 @@ from tropix.kernels._max_plus_sparse import max_plus_sparse_product as max_plus_
 from tropix.kernels._max_plus_sparse import max_plus_sparse_product_numpy as max_plus_sparse_product_numpy
 from tropix.kernels._max_plus_vector import max_plus_vector as max_plus_vector
 from tropix.kernels._max_plus_vector import max_plus_vector_numpy as max_plus_vector_numpy
+from tropix.kernels._multipliers import best_multipliers as best_multipliers
 from tropix.kernels._planar_cells import PlanarStatus as PlanarStatus
 from tropix.kernels._planar_forms import PlanarProgram as PlanarProgram
 from tropix.kernels._planar_machine import PlanarCellChunk as PlanarCellChunk

@@ -1,0 +1,8 @@
+"""Robustness: certified radii with evidence that a small checker evaluates anew, and attacks from the other side."""
+
+from tropix.certify._certificate import Certificate as Certificate
+from tropix.certify._certificate import Verdict as Verdict
+from tropix.certify._certify import certify as certify
+from tropix.certify._certify import certify_all as certify_all
+from tropix.certify._check import check as check
+from tropix.certify._norms import Norm as Norm

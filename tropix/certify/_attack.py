@@ -1,0 +1,199 @@
+"""The other side: perturbations that change the label, found by descent and brought to the nearest boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tropix.arrays import FloatArray, IntArray
+from tropix.boxes import Box
+from tropix.certify._ball import Ball
+from tropix.certify._heads import CAP, Heads
+from tropix.certify._heads_exact import entropy
+
+ROUNDS = 6
+STEPS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """A point at which the label's function is not above all others, and its distance, rounded upwards."""
+
+    point: FloatArray
+    distance: float
+    rival: int
+
+
+def cross(ball: Ball, shift: FloatArray, k: int | None = None, *, beyond: float = 1.0) -> Witness | None:
+    """The first point on the ray of δ, up to ``beyond`` times its length, that certainly has another label.
+
+    Certainly: the margin lies below its error bound. With k only that rival counts.
+    """
+
+    def state(t: float) -> tuple[bool, FloatArray, int]:
+        point = ball.moved(t * shift)
+        excess, error = ball.excess(point[None, :])
+        rival = int(excess[0].argmax()) if k is None else k
+        return bool(excess[0, rival] >= error[0]), point, rival
+
+    if not np.isfinite(shift).all() or not shift.any():
+        return None
+    high = next((t for t in (1.0, 1 + 1e-9, 1 + 1e-6, 1 + 1e-3, beyond) if t <= beyond and state(t)[0]), None)
+    if high is None:
+        return None
+    low = 0.0
+    for _ in range(64):
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        low, high = (low, middle) if state(middle)[0] else (middle, high)
+    _, point, rival = state(high)
+    return Witness(point, distance(ball, point), rival)
+
+
+def distance(ball: Ball, point: FloatArray) -> float:
+    """‖x' − x‖, rounded upwards."""
+    return float(np.nextafter(ball.heads.norm.length(point - ball.point)[0] * (1 + 2.0**-51), np.inf))
+
+
+def polish(ball: Ball, witness: Witness, rounds: int = ROUNDS) -> Witness:
+    """A nearer point of the same boundary: the convex-concave procedure, exact in each of its convex programs.
+
+    With the rival's function replaced by its tangent plane at the witness, a lower bound, the points of another label
+    form a convex set; its nearest point is the next witness (Yuille and Rangarajan 2003). Distances never grow.
+    """
+    for _ in range(rounds):
+        mixture = ball.gibbs(witness.point, witness.rival)
+        shift = nearest(ball, witness.rival, mixture, witness.distance)
+        found = None if shift is None else cross(ball, shift, witness.rival, beyond=1.01)
+        if found is None or not found.distance < witness.distance:
+            return witness
+        gained = witness.distance - found.distance
+        witness = found
+        if gained <= 1e-9 * witness.distance:
+            return witness
+    return witness
+
+
+def nearest(ball: Ball, k: int, mixture: FloatArray, start: float) -> FloatArray | None:
+    """About the nearest δ at which q·y + ε_k H(q) reaches the label's function, by tangents from the outside."""
+    heads = ball.heads
+    if heads.eps[ball.label] == 0 and heads.norm.p != 2:
+        return _nearest_by_program(ball, k, mixture)
+    level = float(heads.eps[k]) * entropy(mixture)
+    radius, shift = start, None
+    for _ in range(STEPS):
+        if not 0 < radius < CAP:
+            return None
+        bound, shift = ball.best(k, mixture, radius, 1e-9 * max(1e-12, start))
+        fresh = ball.reach(bound, level)
+        if abs(fresh - radius) <= 1e-10 * radius:
+            break
+        radius = fresh
+    return shift
+
+
+def _nearest_by_program(ball: Ball, k: int, mixture: FloatArray) -> FloatArray | None:
+    """The same as a linear program, for max-affine labels and the norms 1 and ∞."""
+    from scipy.optimize import linprog
+
+    heads = ball.heads
+    own, rival, d = heads.part(ball.label), heads.part(k), heads.dimension
+    logits = heads.logits(ball.point[None, :])[0][0]
+    level = mixture @ logits[rival] + float(heads.eps[k]) * entropy(mixture)
+    rows = heads.slopes[own] - mixture @ heads.slopes[rival]
+    low, high, _ = ball.room
+    one = np.eye(d)
+    if heads.norm.p == np.inf:
+        parts = [np.column_stack([one, -np.ones(d)]), np.column_stack([-one, -np.ones(d)])]
+        table = np.vstack([np.column_stack([rows, np.zeros(len(rows))]), *parts])
+        right = np.concatenate([level - logits[own], np.zeros(2 * d)])
+        bounds = [*zip(low.tolist(), high.tolist(), strict=True), (0, None)]
+        answer = linprog(np.append(np.zeros(d), 1.0), A_ub=table, b_ub=right, bounds=bounds)
+        return None if answer.status != 0 else np.asarray(answer.x[:d])
+    ends = [(0, h) for h in high.tolist()] + [(0, -a) for a in low.tolist()]
+    answer = linprog(np.ones(2 * d), A_ub=np.hstack([rows, -rows]), b_ub=level - logits[own], bounds=ends)
+    return None if answer.status != 0 else np.asarray(answer.x[:d] - answer.x[d:])
+
+
+def descend(
+    heads: Heads,
+    points: FloatArray,
+    labels: IntArray,
+    radii: FloatArray,
+    box: Box | None = None,
+    *,
+    restarts: int = 4,
+    steps: int = 30,
+    seed: int = 0,
+) -> tuple[FloatArray, FloatArray]:
+    """Projected gradient descent on the margin from x and random starts: shifts (n, d) of least margin, and those.
+
+    Steps are steepest in the norm and shrink; all points and restarts move together (Madry and others 2018).
+    """
+    n, d = points.shape
+    count = max(1, restarts)
+    rng = np.random.default_rng(seed)
+    low, high, _ = heads.room(points, box)
+    low, high = np.repeat(low, count, 0), np.repeat(high, count, 0)
+    limits, marks = np.repeat(radii, count)[:, None], np.repeat(labels, count)
+    logits = np.repeat(points @ heads.weights.T + heads.bias, count, 0)
+    shifts = project(rng.uniform(-1, 1, (n * count, d)) * limits, limits, heads.norm.p)
+    shifts[::count] = 0.0
+    shifts = np.clip(shifts, low, high)
+    best, kept = np.full(n * count, np.inf), shifts.copy()
+    everyone = np.arange(n * count)
+    for step in range(steps + 1):
+        here = logits + shifts @ heads.slopes.T
+        values = heads.values(here)
+        own = values[everyone, marks].copy()
+        values[everyone, marks] = -np.inf
+        rivals = values.argmax(axis=1)
+        margins = own - values[everyone, rivals]
+        better = margins < best
+        best[better], kept[better] = margins[better], shifts[better]
+        if step == steps:
+            break
+        gradient = np.empty((n * count, d))
+        weights = [heads.gibbs(here, k) for k in range(len(heads))]
+        for k in range(len(heads)):
+            for rows, sign in ((marks == k, -1.0), (rivals == k, 1.0)):
+                if rows.any():
+                    part = sign * weights[k][rows] @ heads.slopes[heads.part(k)]
+                    gradient[rows] = part if sign < 0 else gradient[rows] + part
+        length = limits * max(0.02, 1.5 * (1 - step / steps) ** 2)
+        shifts = np.clip(project(shifts + length * _steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
+    order = best.reshape(n, count).argmin(axis=1) + count * np.arange(n)
+    return kept[order], best[order]
+
+
+def _steepest(gradient: FloatArray, p: float) -> FloatArray:
+    """The direction of norm 1 in which a linear function rises fastest."""
+    if p == np.inf:
+        return np.sign(gradient)
+    if p == 2:
+        return np.asarray(gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-300))
+    found = np.zeros_like(gradient)
+    rows = np.arange(len(gradient))
+    top = np.abs(gradient).argmax(axis=1)
+    found[rows, top] = np.sign(gradient[rows, top])
+    return found
+
+
+def project(shifts: FloatArray, radii: npt.ArrayLike, p: float) -> FloatArray:
+    """The points of the balls of radii (n, 1) that are nearest to rows (n, d) in the Euclidean sense."""
+    limits = np.asarray(radii, dtype=np.float64)
+    if p == np.inf:
+        return np.asarray(np.clip(shifts, -limits, limits))
+    if p == 2:
+        lengths = np.linalg.norm(shifts, axis=1, keepdims=True)
+        return np.asarray(shifts * np.minimum(1.0, limits / np.maximum(lengths, 1e-300)))
+    sizes = np.abs(shifts)
+    ordered = -np.sort(-sizes, axis=1)
+    excess = np.cumsum(ordered, axis=1) - limits
+    ranks = np.arange(1, shifts.shape[1] + 1)
+    last = np.maximum((ordered * ranks > excess).sum(axis=1, keepdims=True), 1)
+    level = np.maximum(np.take_along_axis(excess, last - 1, axis=1) / last, 0.0)
+    return np.asarray(np.sign(shifts) * np.maximum(sizes - level, 0.0))

@@ -1,0 +1,178 @@
+"""Exact radii of log-sum-exp classes: branch and bound over the Gibbs weights of the rival, not over the input.
+
+F_k = max {q·y + ε_k H(q)} over the simplex, and T(q) = max_δ (q·y − F_c)(x+δ) is convex in q, a concave program in δ
+whose dual is the best multipliers. On a part of the simplex T lies below the interpolation of its corners and H below
+a tangent; splitting the part closes the gap. Its dimension is the number of the rival's pieces less one.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tropix.arrays import FloatArray
+from tropix.certify._ball import Ball, Plane
+from tropix.certify._heads import UNIT
+from tropix.deadline import Deadline
+from tropix.kernels import snap
+
+SWEEPS = 60
+
+
+def entropy(q: FloatArray) -> float:
+    """H(q) in nats."""
+    positive = q[q > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
+def part_bound(corners: FloatArray, heights: FloatArray, eps: float) -> tuple[float, FloatArray, FloatArray]:
+    """An upper bound of max_μ μ·T + ε H(μQ) over the simplex; the slope h that proves it, and μ.
+
+    Corners Q (V, N), heights T (V,). μ ← μ exp((T + ε D(q_v ‖ μQ))/ε), as for the capacity of a channel (Blahut and
+    Arimoto 1972); at any h = μQ the bound is max_v T_v − ε Σ_j q_vj log h_j.
+    """
+    own = np.array([entropy(q) for q in corners])
+    scores = heights / eps + own
+    shares = np.exp(scores - scores.max())
+    shares /= shares.sum()
+    best, slope, found = math.inf, np.full(corners.shape[1], 1 / corners.shape[1]), shares
+    for _ in range(SWEEPS):
+        h = np.maximum(shares @ corners, 2.0**-40)
+        h /= h.sum()
+        snap(h)
+        values = heights - eps * (corners @ np.log(h))
+        bound = float(values.max())
+        if bound < best - 1e-12 * abs(bound):
+            best, slope, found = bound, h, shares
+        else:
+            break
+        powers = shares * np.exp((values - bound) / eps + own - own.max())
+        shares = powers / powers.sum()
+    return best + 8 * UNIT * (abs(best) + float(np.abs(heights).max()) + 30 * eps), slope, found
+
+
+@dataclass(eq=False)
+class Part:
+    """A part of the simplex: its corners by number, and the two parts it was split into at a new corner."""
+
+    corners: list[int]
+    at: int = -1
+    parts: list[Part] = field(default_factory=list)
+    slope: FloatArray | None = None
+
+    def tree(self) -> dict[str, Any]:
+        """The evidence: splits, and at the leaves the slopes of the entropy bound."""
+        if self.parts:
+            return {"at": self.at, "parts": [part.tree() for part in self.parts]}
+        assert self.slope is not None
+        return {"slope": self.slope.tolist()}
+
+
+class Simplices:
+    """The search against one rival: corners q with their planes, and the parts between them."""
+
+    def __init__(self, ball: Ball, rival: int, multipliers: FloatArray) -> None:
+        self.ball, self.rival = ball, rival
+        self.eps = float(ball.heads.eps[rival])
+        count = len(multipliers)
+        self.corners: list[FloatArray] = list(np.eye(count))
+        self.planes: list[Plane] = [ball.plane(rival, q, m) for q, m in zip(self.corners, multipliers, strict=True)]
+        self.midpoints: list[tuple[int, int]] = []
+        self.known: dict[tuple[int, int], int] = {}
+        self.root = Part(list(range(count)))
+
+    def leaves(self) -> list[Part]:
+        """The parts that are not split."""
+        found, todo = [], [self.root]
+        while todo:
+            part = todo.pop()
+            todo += part.parts
+            if not part.parts:
+                found.append(part)
+        return found
+
+    def bound(self, part: Part, radius: float) -> tuple[float, FloatArray]:
+        """An upper bound of F_k − F_c in the ball where the rival's weights lie in the part; and the shares μ."""
+        heights = np.array([self.ball.ceiling(self.planes[v], radius) for v in part.corners])
+        if self.eps == 0:
+            part.slope = np.full(len(self.corners[0]), 1 / len(self.corners[0]))
+            return float(heights.max()), np.eye(len(heights))[heights.argmax()]
+        corners = np.array([self.corners[v] for v in part.corners])
+        value, part.slope, shares = part_bound(corners, heights, self.eps)
+        return value, shares
+
+    def holds(self, radius: float) -> bool:
+        """Whether all parts are bounded below 0 at a radius."""
+        return all(self.bound(part, radius)[0] < 0 for part in self.leaves())
+
+    def search(self, radius: float, deadline: Deadline, most: int) -> FloatArray | bool | None:
+        """True: F_k < F_c in the ball. A shift δ: there F_k ≥ F_c. None: given up."""
+        numbers = itertools.count()
+        queue: list[tuple[float, int, Part, FloatArray]] = []
+        for part in self.leaves():
+            value, shares = self.bound(part, radius)
+            if value >= 0:
+                heapq.heappush(queue, (-value, next(numbers), part, shares))
+        while queue:
+            if deadline.passed or len(self.corners) >= most:
+                return None
+            _, _, part, shares = heapq.heappop(queue)
+            found = self._split(part, shares, radius)
+            if found is not None:
+                return found
+            if not part.parts:
+                return None
+            for child in part.parts:
+                value, shares = self.bound(child, radius)
+                if value >= 0:
+                    heapq.heappush(queue, (-value, next(numbers), child, shares))
+        return True
+
+    def _split(self, part: Part, shares: FloatArray, radius: float) -> FloatArray | None:
+        """Split at the middle of the edge that promises most; a counterexample where one is found."""
+        own = [entropy(self.corners[v]) for v in part.corners]
+        best, edge = 0.0, (-1, -1)
+        for i, j in itertools.combinations(range(len(part.corners)), 2):
+            a, b = part.corners[i], part.corners[j]
+            bend = entropy((self.corners[a] + self.corners[b]) / 2) - (own[i] + own[j]) / 2
+            promise = (shares[i] * shares[j] + 1e-4) * bend
+            if promise > best:
+                best, edge = promise, (a, b)
+        if best < 1e-18:
+            return None
+        middle, shift = self._middle(min(edge), max(edge), radius)
+        part.at = middle
+        part.parts = [Part([middle if v == gone else v for v in part.corners]) for gone in self._ends(middle)]
+        return shift
+
+    def _ends(self, middle: int) -> tuple[int, int]:
+        a, b = self.midpoints[middle - len(self.corners[0])]
+        return b, a
+
+    def _middle(self, a: int, b: int, radius: float) -> tuple[int, FloatArray | None]:
+        if (a, b) in self.known:
+            return self.known[a, b], None
+        q = (self.corners[a] + self.corners[b]) / 2
+        size = max(abs(self.planes[a].height), abs(self.planes[b].height))
+        bound, shift = self.ball.best(self.rival, q, radius, 1e-8 * size)
+        self.corners.append(q)
+        self.planes.append(bound)
+        self.midpoints.append((a, b))
+        self.known[a, b] = len(self.corners) - 1
+        excess, _ = self.ball.excess(self.ball.moved(shift)[None, :])
+        crossed = bool(excess[0, self.rival] >= 0 and np.isfinite(shift).all())
+        return self.known[a, b], shift if crossed else None
+
+    def evidence(self) -> dict[str, Any]:
+        """What `check` needs; the slopes are those of the last radius at which all parts were bounded."""
+        return {
+            "rival": self.rival,
+            "multipliers": [bound.multipliers.tolist() for bound in self.planes],
+            "midpoints": [list(pair) for pair in self.midpoints],
+            "tree": self.root.tree() if self.root.parts else None,
+        }
