@@ -15,6 +15,7 @@ from tropix.certify._heads_exact import entropy
 
 ROUNDS = 6
 STEPS = 8
+GRID = np.arange(1, 65) / 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,26 +32,36 @@ def cross(ball: Ball, shift: FloatArray, k: int | None = None, *, beyond: float 
 
     Certainly: the margin lies below its error bound. With k only that rival counts.
     """
-
-    def state(t: float) -> tuple[bool, FloatArray, int]:
-        point = ball.moved(t * shift)
-        excess, error = ball.excess(point[None, :])
-        rival = int(excess[0].argmax()) if k is None else k
-        return bool(excess[0, rival] >= error[0]), point, rival
-
     if not np.isfinite(shift).all() or not shift.any():
         return None
-    high = next((t for t in (1.0, 1 + 1e-9, 1 + 1e-6, 1 + 1e-3, beyond) if t <= beyond and state(t)[0]), None)
-    if high is None:
+    low, high, _ = ball.room
+    shift = np.clip(shift, low, high)
+
+    def first(times: FloatArray) -> int | None:
+        excess, error = ball.excess(ball.moved(times[:, None] * shift))
+        crossed = (excess.max(axis=1) if k is None else excess[:, k]) >= error
+        return int(crossed.argmax()) if crossed.any() else None
+
+    ends = np.array([t for t in (1.0, 1 + 1e-9, 1 + 1e-6, 1 + 1e-3, beyond) if t <= beyond])
+    place = first(ends)
+    if place is None:
         return None
-    low = 0.0
-    for _ in range(64):
-        middle = (low + high) / 2
-        if not low < middle < high:
+    below, above = 0.0, float(ends[place])
+    while above - below > 4e-16 * above:
+        times = below + (above - below) * GRID
+        place = first(times)
+        fresh = above if place is None else float(times[place])
+        lower = float(times[-2] if place is None else times[place - 1] if place else below)
+        if fresh - lower >= above - below:
             break
-        low, high = (low, middle) if state(middle)[0] else (middle, high)
-    _, point, rival = state(high)
-    return Witness(point, distance(ball, point), rival)
+        below, above = lower, fresh
+    for farther in (0.0, 1e-15, 1e-14, 1e-12, 1e-9):  # products in other shapes are rounded differently
+        point = ball.moved(min(above * (1 + farther), float(ends[-1])) * shift)
+        excess, error = ball.excess(point[None, :])
+        rival = int(excess[0].argmax()) if k is None else k
+        if excess[0, rival] >= error[0]:
+            return Witness(point, distance(ball, point), rival)
+    return None
 
 
 def distance(ball: Ball, point: FloatArray) -> float:

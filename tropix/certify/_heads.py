@@ -71,12 +71,14 @@ class Heads:
 
     def values(self, logits: FloatArray) -> FloatArray:
         """⊕_ε of the logits (n, P) of each function, (n, K)."""
-        found = np.empty((len(logits), len(self)))
-        for k, eps in enumerate(self.eps.tolist()):
-            z = logits[:, self.part(k)]
-            top = z.max(axis=1)
-            found[:, k] = top if eps == 0 else top + eps * np.log(np.exp((z - top[:, None]) / eps).sum(axis=1))
-        return found
+        starts = self.offsets[:-1]
+        top = np.maximum.reduceat(logits, starts, axis=1)
+        if not self.eps.any():
+            return np.asarray(top)
+        counts = np.diff(self.offsets)
+        heat = np.repeat(np.where(self.eps > 0, self.eps, 1.0), counts)
+        powers = np.exp((logits - np.repeat(top, counts, axis=1)) / heat)
+        return np.asarray(top + self.eps * np.log(np.add.reduceat(powers, starts, axis=1)))
 
     def gibbs(self, logits: FloatArray, k: int) -> FloatArray:
         """Gibbs weights of function k from the logits (n, P) of all; at ε = 0 all weight on one leading piece."""

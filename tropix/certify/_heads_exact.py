@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,43 +16,14 @@ import numpy as np
 
 from tropix.arrays import FloatArray
 from tropix.certify._ball import Ball, Plane
-from tropix.certify._heads import UNIT
 from tropix.deadline import Deadline
-from tropix.kernels import snap
-
-SWEEPS = 60
+from tropix.kernels import part_bound
 
 
 def entropy(q: FloatArray) -> float:
     """H(q) in nats."""
     positive = q[q > 0]
     return float(-(positive * np.log(positive)).sum())
-
-
-def part_bound(corners: FloatArray, heights: FloatArray, eps: float) -> tuple[float, FloatArray, FloatArray]:
-    """An upper bound of max_μ μ·T + ε H(μQ) over the simplex; the slope h that proves it, and μ.
-
-    Corners Q (V, N), heights T (V,). μ ← μ exp((T + ε D(q_v ‖ μQ))/ε), as for the capacity of a channel (Blahut and
-    Arimoto 1972); at any h = μQ the bound is max_v T_v − ε Σ_j q_vj log h_j.
-    """
-    own = np.array([entropy(q) for q in corners])
-    scores = heights / eps + own
-    shares = np.exp(scores - scores.max())
-    shares /= shares.sum()
-    best, slope, found = math.inf, np.full(corners.shape[1], 1 / corners.shape[1]), shares
-    for _ in range(SWEEPS):
-        h = np.maximum(shares @ corners, 2.0**-40)
-        h /= h.sum()
-        snap(h)
-        values = heights - eps * (corners @ np.log(h))
-        bound = float(values.max())
-        if bound < best - 1e-12 * abs(bound):
-            best, slope, found = bound, h, shares
-        else:
-            break
-        powers = shares * np.exp((values - bound) / eps + own - own.max())
-        shares = powers / powers.sum()
-    return best + 8 * UNIT * (abs(best) + float(np.abs(heights).max()) + 30 * eps), slope, found
 
 
 @dataclass(eq=False)
@@ -103,8 +73,8 @@ class Simplices:
             part.slope = np.full(len(self.corners[0]), 1 / len(self.corners[0]))
             return float(heights.max()), np.eye(len(heights))[heights.argmax()]
         corners = np.array([self.corners[v] for v in part.corners])
-        value, part.slope, shares = part_bound(corners, heights, self.eps)
-        return value, shares
+        part.slope, shares = np.empty(corners.shape[1]), np.empty(len(corners))
+        return part_bound(corners, heights, self.eps, part.slope, shares), shares
 
     def holds(self, radius: float) -> bool:
         """Whether all parts are bounded below 0 at a radius."""

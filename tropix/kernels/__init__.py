@@ -84,6 +84,7 @@ from tropix.kernels._segments import segment_gibbs as segment_gibbs
 from tropix.kernels._segments import segment_gibbs_numpy as segment_gibbs_numpy
 from tropix.kernels._segments import segment_log_sum_exp as segment_log_sum_exp
 from tropix.kernels._segments import segment_log_sum_exp_numpy as segment_log_sum_exp_numpy
+from tropix.kernels._simplex_parts import part_bound as part_bound
 from tropix.kernels._sparse_affine import add_sparse_product as add_sparse_product
 from tropix.kernels._sparse_affine import add_sparse_product_numpy as add_sparse_product_numpy
 from tropix.kernels._threads import over_rows as over_rows

@@ -69,7 +69,7 @@ def _curve(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _solve(hessian: FloatArray, right: FloatArray, size: int) -> bool:
+def cholesky_solve(hessian: FloatArray, right: FloatArray, size: int) -> bool:
     """Solve in place by Cholesky for the columns of ``right``; False where the matrix is not positive."""
     for i in range(size):
         for j in range(i + 1):
@@ -165,7 +165,7 @@ def best_multipliers(
                     total += weights[n, i] * 4 * mu * s * v[i] / (gap * gap)
                 hessian[count, n] = total
         slopes = -right[:, 0].copy()
-        if not _solve(hessian, right, size):
+        if not cholesky_solve(hessian, right, size):
             break
         below, above = 0.0, 0.0
         for n in range(count):
