@@ -12,9 +12,12 @@ from tropix.boxes import Box
 from tropix.certify._ball import Ball
 from tropix.certify._heads import CAP, Heads
 from tropix.certify._heads_exact import entropy
+from tropix.exact import Rationals
 
 ROUNDS = 6
 STEPS = 8
+SLACK = 1e-8
+TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 GRID = np.arange(1, 65) / 64
 
 
@@ -45,7 +48,7 @@ def cross(ball: Ball, shift: FloatArray, k: int | None = None, *, beyond: float 
     ends = np.array([t for t in (1.0, 1 + 1e-9, 1 + 1e-6, 1 + 1e-3, beyond) if t <= beyond])
     place = first(ends)
     if place is None:
-        return None
+        return next((w for t in ends if (w := _tied(ball, ball.moved(t * shift), k)) is not None), None)
     below, above = 0.0, float(ends[place])
     while above - below > 4e-16 * above:
         times = below + (above - below) * GRID
@@ -62,6 +65,20 @@ def cross(ball: Ball, shift: FloatArray, k: int | None = None, *, beyond: float 
         if excess[0, rival] >= error[0]:
             return Witness(point, distance(ball, point), rival)
     return None
+
+
+def _tied(ball: Ball, point: FloatArray, k: int | None) -> Witness | None:
+    """The point, where a maximum of affine functions is at least the label's, another one, in rational arithmetic.
+
+    Classes that share a piece are equal in whole regions, which no bound of rounding errors can show.
+    """
+    functions = ball.heads.classes.functions
+    if k is None or functions[k].eps or functions[ball.label].eps:
+        return None
+    column = Rationals.of(point)[:, None]
+    own, other = ((f.weights @ column)[:, 0] + f.bias for f in (functions[ball.label], functions[k]))
+    behind = max(other.fractions()) >= max(own.fractions())
+    return Witness(point, distance(ball, point), k) if behind else None
 
 
 def distance(ball: Ball, point: FloatArray) -> float:
@@ -94,6 +111,7 @@ def nearest(ball: Ball, k: int, mixture: FloatArray, start: float) -> FloatArray
     if heads.eps[ball.label] == 0 and heads.norm.p != 2:
         return _nearest_by_program(ball, k, mixture)
     level = float(heads.eps[k]) * entropy(mixture)
+    level -= SLACK * abs(float(ball.excess(ball.point[None, :])[0][0, k]))
     radius, shift = start, None
     for _ in range(STEPS):
         if not 0 < radius < CAP:
@@ -114,6 +132,7 @@ def _nearest_by_program(ball: Ball, k: int, mixture: FloatArray) -> FloatArray |
     own, rival, d = heads.part(ball.label), heads.part(k), heads.dimension
     logits = heads.logits(ball.point[None, :])[0][0]
     level = mixture @ logits[rival] + float(heads.eps[k]) * entropy(mixture)
+    level -= max(1e-9, SLACK * float(logits[own].max() - level))  # behind the boundary, beyond the tolerance
     rows = heads.slopes[own] - mixture @ heads.slopes[rival]
     low, high, _ = ball.room
     one = np.eye(d)
@@ -122,10 +141,12 @@ def _nearest_by_program(ball: Ball, k: int, mixture: FloatArray) -> FloatArray |
         table = np.vstack([np.column_stack([rows, np.zeros(len(rows))]), *parts])
         right = np.concatenate([level - logits[own], np.zeros(2 * d)])
         bounds = [*zip(low.tolist(), high.tolist(), strict=True), (0, None)]
-        answer = linprog(np.append(np.zeros(d), 1.0), A_ub=table, b_ub=right, bounds=bounds)
+        answer = linprog(np.append(np.zeros(d), 1.0), A_ub=table, b_ub=right, bounds=bounds, options=TIGHT)
         return None if answer.status != 0 else np.asarray(answer.x[:d])
     ends = [(0, h) for h in high.tolist()] + [(0, -a) for a in low.tolist()]
-    answer = linprog(np.ones(2 * d), A_ub=np.hstack([rows, -rows]), b_ub=level - logits[own], bounds=ends)
+    answer = linprog(
+        np.ones(2 * d), A_ub=np.hstack([rows, -rows]), b_ub=level - logits[own], bounds=ends, options=TIGHT
+    )
     return None if answer.status != 0 else np.asarray(answer.x[:d] - answer.x[d:])
 
 

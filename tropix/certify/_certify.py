@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tropix.arrays import FloatArray, IntArray, points_array
 from tropix.boxes import Box, BoxLike
-from tropix.certify._attack import Witness, cross, descend, polish
+from tropix.certify._attack import Witness, cross, descend, nearest, polish
 from tropix.certify._ball import Ball
 from tropix.certify._certificate import Certificate, Status
 from tropix.certify._heads import CAP, Heads
@@ -243,7 +243,8 @@ class _Batch:
             same = excess[0, rival] >= error[0] or not self.heads.eps.any()
             witness = Witness(ball.point, 0.0, rival) if same else None
             return _Answer(0.0, witness, found.methods[i], [])
-        if self.method not in ("auto", "exact") or (self.asked is not None and best >= self.asked):
+        settled = best >= CAP or (self.asked is not None and best >= self.asked)
+        if self.method not in ("auto", "exact") or settled:
             return _Answer(min(best, CAP), None, found.methods[i], rivals)
         witness = self._attack(ball, radii, found.multipliers[i])
         if self.asked is not None and witness is not None and witness.distance <= self.asked:
@@ -283,8 +284,11 @@ class _Batch:
         for j in order[: 3 if self.heads.eps[k] > 0 else count].tolist():
             if heights[j] < heights[order[0]] - max(8 * self.heads.eps[k], 0.05 * float(self.margins.max())):
                 break
-            _, shift = ball.best(k, np.eye(count)[j], radius, 1e-6 * (abs(heights[j]) + 1e-9))
-            crossed = cross(ball, shift, k, beyond=4.0)
+            shift = nearest(ball, k, np.eye(count)[j], radius)
+            crossed = None if shift is None else cross(ball, shift, k, beyond=4.0)
+            if crossed is None:  # the rival may reach the label's function without ever exceeding it
+                _, shift = ball.best(k, np.eye(count)[j], radius, 1e-9 * (abs(heights[j]) + radius))
+                crossed = cross(ball, shift, k, beyond=4.0)
             if crossed is not None:
                 found.append(crossed)
         return found

@@ -40,6 +40,11 @@ class Classes:
     functions: tuple[Pieces, ...]
     digest: str
 
+    def __post_init__(self) -> None:
+        # the temperature of a single piece says nothing
+        plain = (Pieces(f.weights, f.bias, Fraction(0)) if len(f.bias) == 1 else f for f in self.functions)
+        object.__setattr__(self, "functions", tuple(plain))
+
     @property
     def dimension(self) -> int:
         """Number of inputs d."""

@@ -227,8 +227,8 @@ def _one_point(
                 tangent, own, z, own_errors, own_norms, heat, weights[j], logits[j], errors[j], norms[j], v[j]
             )
             length[j] = dual_norm(v[j], p)
-        if optimise:
-            # a single piece of the label may do better than the tangent
+        if optimise and eps[k] == 0:
+            # a single piece of the label may do better than the tangent; each piece of a maximum counts alone
             for j in range(start, stop):
                 for n in range(count):
                     lam[:] = 0.0
