@@ -74,6 +74,9 @@ class Ball:
             tolerance, multipliers, shift,
         )  # fmt: skip
         snap(multipliers)
+        length = float(np.linalg.norm(shift, ord=heads.norm.p))
+        if length > radius:  # the barrier stopped where rounding hid the way
+            shift *= radius / length
         return self.plane(k, mixture, multipliers), shift
 
     def plane(self, k: int, mixture: FloatArray, multipliers: FloatArray) -> Plane:

@@ -54,6 +54,7 @@ class Simplices:
         self.planes: list[Plane] = [ball.plane(rival, q, m) for q, m in zip(self.corners, multipliers, strict=True)]
         self.midpoints: list[tuple[int, int]] = []
         self.known: dict[tuple[int, int], int] = {}
+        self.best_at = [0.0] * count  # the radius for which each corner's multipliers are the best
         self.root = Part(list(range(count)))
 
     def leaves(self) -> list[Part]:
@@ -92,6 +93,13 @@ class Simplices:
             if deadline.passed or len(self.corners) >= most:
                 return None
             _, _, part, shares = heapq.heappop(queue)
+            if self._sharpen(part, radius):
+                value, shares = self.bound(part, radius)
+                if value >= 0:
+                    heapq.heappush(queue, (-value, next(numbers), part, shares))
+                continue
+            if self.eps == 0:
+                return None
             found = self._split(part, shares, radius)
             if found is not None:
                 return found
@@ -102,6 +110,17 @@ class Simplices:
                 if value >= 0:
                     heapq.heappush(queue, (-value, next(numbers), child, shares))
         return True
+
+    def _sharpen(self, part: Part, radius: float) -> bool:
+        """Find the best multipliers of the corners for a radius; False where that has been done."""
+        stale = [v for v in part.corners if abs(self.best_at[v] - radius) > 1e-6 * radius]
+        for v in stale:
+            self.best_at[v] = radius
+            size = abs(self.planes[v].height) + 1e-9
+            bound, _ = self.ball.best(self.rival, self.corners[v], radius, 1e-8 * size)
+            if self.ball.ceiling(bound, radius) < self.ball.ceiling(self.planes[v], radius):
+                self.planes[v] = bound
+        return bool(stale)
 
     def _split(self, part: Part, shares: FloatArray, radius: float) -> FloatArray | None:
         """Split at the middle of the edge that promises most; a counterexample where one is found."""
@@ -132,6 +151,7 @@ class Simplices:
         bound, shift = self.ball.best(self.rival, q, radius, 1e-8 * size)
         self.corners.append(q)
         self.planes.append(bound)
+        self.best_at.append(radius)
         self.midpoints.append((a, b))
         self.known[a, b] = len(self.corners) - 1
         excess, _ = self.ball.excess(self.ball.moved(shift)[None, :])

@@ -251,7 +251,7 @@ def _one_point(
             return
         start, stop = offsets[k], offsets[k + 1]
         done[k] = True
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS + 4 * (stop - start)):
             radius = radii[k]
             total = _total(radius, start, stop, eps[k], base, v, length, blur, p, low, high, bounded, values)
             top, margin = -math.inf, math.inf

@@ -27,6 +27,7 @@ def part_bound(corners: FloatArray, heights: FloatArray, eps: float, slope: Floa
     scale = heights.max() - heights.min() + eps
     barrier, last, best = 0.1 * scale, 1e-11 * scale, math.inf
     fresh = np.empty(width)
+    slope[:], shares[:] = 1.0 / width, 1.0 / size
     for _ in range(80):
         h[:] = mu @ corners
         for v in range(size):
