@@ -286,11 +286,14 @@ class _Batch:
                 break
             shift = nearest(ball, k, np.eye(count)[j], radius)
             crossed = None if shift is None else cross(ball, shift, k, beyond=4.0)
-            if crossed is None:  # the rival may reach the label's function without ever exceeding it
-                _, shift = ball.best(k, np.eye(count)[j], radius, 1e-9 * (abs(heights[j]) + radius))
-                crossed = cross(ball, shift, k, beyond=4.0)
             if crossed is not None:
                 found.append(crossed)
+            if crossed is None or crossed.distance > radius * (1 + self.gap):
+                # the rival may reach the label's function without ever exceeding it
+                _, shift = ball.best(k, np.eye(count)[j], radius, 1e-9 * (abs(heights[j]) + radius))
+                touched = cross(ball, shift, k, beyond=1 + 0.5 * self.gap)
+                if touched is not None:
+                    found.append(touched)
         return found
 
     def _descent(self, ball: Ball, radius: float) -> Witness | None:

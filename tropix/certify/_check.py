@@ -12,9 +12,12 @@ with Σ h ≤ 1, H(q) ≤ −Σ_j q_j log h_j is linear, so that F_k − F_c ≤
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
+from operator import mul
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import flint
 import numpy as np
@@ -69,6 +72,17 @@ def _fraction(value: Any) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Fault(f"expected a number, found {value!r}")
     return Fraction(value)
+
+
+_tables: WeakKeyDictionary[Pieces, tuple[Any, int]] = WeakKeyDictionary()
+
+
+def _table(function: Pieces) -> tuple[Any, int]:
+    """The numbers (W, b) of a function as integers over one denominator, kept for the next certificate."""
+    if function not in _tables:
+        rows = Rationals.concatenate([function.weights, function.bias[:, None]], axis=1)
+        _tables[function] = rows.to_flint(), rows.denominator
+    return _tables[function]
 
 
 def _entropy(weights: Sequence[Fraction]) -> Any:
@@ -130,20 +144,20 @@ class _Check:
     # -- values ---------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _logits(function: Pieces, point: Rationals) -> list[Fraction]:
-        column = (function.weights @ point[:, None])[:, 0] + function.bias
-        found: list[Fraction] = column.fractions().tolist()
-        return found
+    def _logits(function: Pieces, point: Rationals) -> list[Any]:
+        table, scale = _table(function)
+        column = flint.fmpz_mat([[int(n)] for n in point.numerators] + [[point.denominator]])
+        return [flint.fmpq(z, scale * point.denominator) for z in (table * column).entries()]
 
     def _value(self, function: Pieces, point: Rationals) -> Any:
         logits = self._logits(function, point)
         top = max(logits)
         if function.eps == 0:
-            return flint.fmpq(top.numerator, top.denominator)
-        total = flint.arb(0)
+            return top
+        heat, total = flint.fmpq(function.eps.numerator, function.eps.denominator), flint.arb(0)
         for z in logits:
-            total += _ball((z - top) / function.eps).exp()
-        return _ball(top) + _ball(function.eps) * total.log()
+            total += flint.arb((z - top) / heat).exp()
+        return flint.arb(top) + flint.arb(heat) * total.log()
 
     def _margins(self, point: Rationals) -> list[Any]:
         own = self._value(self.own, point)
@@ -152,7 +166,7 @@ class _Check:
 
     def _check_margin(self) -> None:
         size = max(abs(z) for f in self.classes.functions for z in self._logits(f, self.point))
-        slack = _ball(Fraction(1, 10**9) * (1 + size))
+        slack = flint.arb((1 + size) / 10**9)
         stated = _ball(_fraction(self.claim.margin))
         margins = [flint.arb(m) for m in self._margins(self.point)]
         if not (all(stated < m + slack for m in margins) and any(stated > m - slack for m in margins)):
@@ -208,19 +222,27 @@ class _Check:
         array: FloatArray = np.array([[float(_fraction(v)) for v in row] for row in rows])
         if array.shape != (len(corners), len(self.own.bias)):
             raise _Fault(f"multipliers have shape {array.shape}: expected {(len(corners), len(self.own.bias))}")
-        multipliers = Rationals.of(array)
+        different, places = np.unique(array, axis=0, return_inverse=True)
+        multipliers = Rationals.of(different)
         if (multipliers.numerators < 0).any() or (multipliers.numerators.sum(axis=1) != multipliers.denominator).any():
             raise _Fault("multipliers must be nonnegative with sum 1")
-        weights = Rationals.of(np.array(corners, dtype=object))
-        slopes = weights @ rival.weights - multipliers @ self.own.weights
-        here = self.point[:, None]
-        own = self.own.weights @ here + self.own.bias[:, None]
-        theirs = rival.weights @ here + rival.bias[:, None]
-        levels = (weights @ theirs - multipliers @ own).fractions()[:, 0].tolist()
-        found, eps = [], _ball(self.own.eps)
-        for level, slope, row in zip(levels, slopes.numerators.tolist(), multipliers.fractions().tolist(), strict=True):
-            height = _ball(level) + self._reach(slope, slopes.denominator)
-            found.append(height - eps * _entropy(row) if self.own.eps else height)
+        table, scale = _table(self.own)
+        own, own_scale = multipliers.to_flint() * table, scale * multipliers.denominator
+        table, scale = _table(rival)
+        power = max(q.denominator for corner in corners for q in corner)
+        weights = flint.fmpz_mat([[int(q * power) for q in corner] for corner in corners])
+        theirs, their_scale = weights * table, scale * power
+        # λ·(W, b) and q·(U, c) over one denominator; the last column is taken at x with a 1 beside it
+        common = math.lcm(own_scale, their_scale)
+        left, right = (theirs * (common // their_scale)).tolist(), (own * (common // own_scale)).tolist()
+        eps, found = _ball(self.own.eps), []
+        heats = [eps * _entropy(row) for row in multipliers.fractions().tolist()] if self.own.eps else []
+        here = [int(n) for n in self.point.numerators]
+        for row, place in zip(left, places.ravel().tolist(), strict=True):
+            slope = [int(a - b) for a, b in zip(row, right[place], strict=True)]
+            level = sum(map(mul, slope[:-1], here)) + slope[-1] * self.point.denominator
+            height = flint.arb(flint.fmpq(level, common * self.point.denominator)) + self._reach(slope[:-1], common)
+            found.append(height - heats[place] if heats else height)
         return found
 
     def _reach(self, slope: list[int], denominator: int) -> Any:
