@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -264,14 +264,17 @@ class _Batch:
             if k == ball.label or (witness is not None and radii[k] >= witness.distance) or radii[k] >= CAP:
                 continue
             for start in self._starts(ball, k, radii[k], multipliers):
-                found = polish(ball, start)
+                tight = start.distance <= radii[k] * (1 + 1e-7)
+                found = start if tight else polish(ball, start)
                 if witness is None or found.distance < witness.distance:
                     witness = found
+                if tight:
+                    break
         if witness is None:
             witness = self._descent(ball, float(radii.min()))
         return witness
 
-    def _starts(self, ball: Ball, k: int, radius: float, multipliers: FloatArray) -> list[Witness]:
+    def _starts(self, ball: Ball, k: int, radius: float, multipliers: FloatArray) -> Iterator[Witness]:
         """Points behind the boundary to rival k: where single pieces of it rise most."""
         part, own = self.heads.part(k), self.heads.part(ball.label)
         count = part.stop - part.start
@@ -280,21 +283,19 @@ class _Batch:
             bound = ball.plane(k, q, multipliers[part.start + j, : own.stop - own.start])
             heights.append(ball.ceiling(bound, radius))
         order = np.argsort(heights)[::-1]
-        found = []
         for j in order[: 3 if self.heads.eps[k] > 0 else count].tolist():
             if heights[j] < heights[order[0]] - max(8 * self.heads.eps[k], 0.05 * float(self.margins.max())):
                 break
             shift = nearest(ball, k, np.eye(count)[j], radius)
             crossed = None if shift is None else cross(ball, shift, k, beyond=4.0)
             if crossed is not None:
-                found.append(crossed)
+                yield crossed
             if crossed is None or crossed.distance > radius * (1 + self.gap):
                 # the rival may reach the label's function without ever exceeding it
                 _, shift = ball.best(k, np.eye(count)[j], radius, 1e-9 * (abs(heights[j]) + radius))
                 touched = cross(ball, shift, k, beyond=1 + 0.5 * self.gap)
                 if touched is not None:
-                    found.append(touched)
-        return found
+                    yield touched
 
     def _descent(self, ball: Ball, radius: float) -> Witness | None:
         for factor in (2.0, 8.0, 64.0):
