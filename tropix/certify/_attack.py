@@ -188,13 +188,12 @@ def descend(
         best[better], kept[better] = margins[better], shifts[better]
         if step == steps:
             break
-        gradient = np.empty((n * count, d))
+        gradient = np.zeros((n * count, d))
         weights = [heads.gibbs(here, k) for k in range(len(heads))]
         for k in range(len(heads)):
             for rows, sign in ((marks == k, -1.0), (rivals == k, 1.0)):
                 if rows.any():
-                    part = sign * weights[k][rows] @ heads.slopes[heads.part(k)]
-                    gradient[rows] = part if sign < 0 else gradient[rows] + part
+                    gradient[rows] += sign * weights[k][rows] @ heads.slopes[heads.part(k)]
         length = limits * max(0.02, 1.5 * (1 - step / steps) ** 2)
         shifts = np.clip(project(shifts + length * _steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
     order = best.reshape(n, count).argmin(axis=1) + count * np.arange(n)

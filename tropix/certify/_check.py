@@ -29,6 +29,7 @@ from tropix.exact import Rationals
 
 PRECISIONS = (96, 400)
 MAX_DEPTH = 200
+ZERO, ONE = Fraction(0), Fraction(1)
 
 
 class _Fault(Exception):
@@ -85,12 +86,12 @@ def _table(function: Pieces) -> tuple[Any, int]:
     return _tables[function]
 
 
-def _entropy(weights: Sequence[Fraction]) -> Any:
+def _entropy(weights: Sequence[int], denominator: int) -> Any:
     """−Σ λ log λ."""
     total = flint.arb(0)
     for weight in weights:
         if weight > 0:
-            ball = _ball(weight)
+            ball = flint.arb(flint.fmpq(weight, denominator))
             total -= ball * ball.log()
     return total
 
@@ -188,13 +189,16 @@ class _Check:
         witness = Rationals.of(np.array([float(_fraction(v)) for v in values]))
         if witness.shape != self.point.shape:
             raise _Fault("the witness does not fit the model")
-        shift = (witness - self.point).fractions().tolist()
-        for step, ends in zip(shift, self.room or [(None, None)] * len(shift), strict=True):
-            if (ends[0] is not None and step < ends[0]) or (ends[1] is not None and step > ends[1]):
+        if self.claim.box is not None:
+            ends = zip(self.claim.box[0], values, self.claim.box[1], strict=True)
+            if not all(low <= value <= high for low, value, high in ends):
                 raise _Fault("the witness lies outside the box")
-        scaled = [abs(step) / scale for step, scale in zip(shift, self.scales, strict=True)]
-        upper, p = Fraction(self.claim.upper), self.claim.norm.p
-        length = sum(a * a for a in scaled) if p == 2 else sum(scaled) if p == 1 else max(scaled)
+        shift = witness - self.point
+        if self.claim.norm.scale is not None:
+            shift = shift * Rationals.of(np.array([1 / scale for scale in self.scales], dtype=object))
+        sizes = [abs(n) for n in shift.numerators.tolist()]
+        upper, p = Fraction(self.claim.upper) * shift.denominator, self.claim.norm.p
+        length = sum(a * a for a in sizes) if p == 2 else sum(sizes) if p == 1 else max(sizes)
         if length > (upper * upper if p == 2 else upper):
             raise _Fault("the witness is farther away than the upper bound")
         if not any(m <= 0 for m in self._margins(witness)):
@@ -205,7 +209,7 @@ class _Check:
     def _check_rival(self, k: int, proof: dict[str, Any]) -> None:
         rival = self.classes.functions[k]
         count = len(rival.bias)
-        corners = [[Fraction(int(i == j)) for j in range(count)] for i in range(count)]
+        corners = [[ONE if i == j else ZERO for j in range(count)] for i in range(count)]
         for a, b in proof.get("midpoints", []):
             corners.append([(u + v) / 2 for u, v in zip(corners[int(a)], corners[int(b)], strict=True)])
         rows = proof["multipliers"]
@@ -230,13 +234,16 @@ class _Check:
         own, own_scale = multipliers.to_flint() * table, scale * multipliers.denominator
         table, scale = _table(rival)
         power = max(q.denominator for corner in corners for q in corner)
-        weights = flint.fmpz_mat([[int(q * power) for q in corner] for corner in corners])
+        whole = power == 1  # the corners of the simplex itself
+        numbers = [[int(q) if whole else int(q * power) for q in corner] for corner in corners]
+        weights = flint.fmpz_mat(numbers)
         theirs, their_scale = weights * table, scale * power
         # λ·(W, b) and q·(U, c) over one denominator; the last column is taken at x with a 1 beside it
         common = math.lcm(own_scale, their_scale)
         left, right = (theirs * (common // their_scale)).tolist(), (own * (common // own_scale)).tolist()
         eps, found = _ball(self.own.eps), []
-        heats = [eps * _entropy(row) for row in multipliers.fractions().tolist()] if self.own.eps else []
+        whole_rows = multipliers.numerators.tolist() if self.own.eps else []
+        heats = [eps * _entropy(row, multipliers.denominator) for row in whole_rows]
         here = [int(n) for n in self.point.numerators]
         for row, place in zip(left, places.ravel().tolist(), strict=True):
             slope = [int(a - b) for a, b in zip(row, right[place], strict=True)]

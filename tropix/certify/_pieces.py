@@ -42,7 +42,7 @@ class Classes:
 
     def __post_init__(self) -> None:
         # the temperature of a single piece says nothing
-        plain = (Pieces(f.weights, f.bias, Fraction(0)) if len(f.bias) == 1 else f for f in self.functions)
+        plain = (Pieces(f.weights, f.bias, Fraction(0)) if len(f.bias) == 1 and f.eps else f for f in self.functions)
         object.__setattr__(self, "functions", tuple(plain))
 
     @property
@@ -52,6 +52,7 @@ class Classes:
 
 
 _known: WeakKeyDictionary[Circuit, Classes] = WeakKeyDictionary()
+_known_functions: WeakKeyDictionary[LogSumExp, Pieces] = WeakKeyDictionary()
 
 
 def classes_of(model: Model) -> Classes:
@@ -81,6 +82,8 @@ def _read_circuit(circuit: Circuit) -> Classes:
 
 
 def _read_function(function: LogSumExp | TropicalPolynomial) -> Pieces:
+    if isinstance(function, LogSumExp) and function in _known_functions:
+        return _known_functions[function]
     if isinstance(function, TropicalPolynomial):
         rows = function.exact
         found = Pieces(rows[:, :-1], rows[:, -1], Fraction(0))
@@ -93,6 +96,8 @@ def _read_function(function: LogSumExp | TropicalPolynomial) -> Pieces:
         raise InvalidInput(f"expected a circuit or log-sum-exp functions, found {type(function).__name__}")
     if not len(found.bias):
         raise Unsupported("a class whose function is −∞ everywhere: leave it out")
+    if isinstance(function, LogSumExp):
+        _known_functions[function] = found
     return found
 
 
