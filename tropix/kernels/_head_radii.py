@@ -227,7 +227,7 @@ def _one_point(
                 tangent, own, z, own_errors, own_norms, heat, weights[j], logits[j], errors[j], norms[j], v[j]
             )
             length[j] = dual_norm(v[j], p)
-        if optimise and eps[k] == 0:
+        if optimise and eps[k] == 0 and not bounded:
             # a single piece of the label may do better than the tangent; each piece of a maximum counts alone
             for j in range(start, stop):
                 for n in range(count):
@@ -260,16 +260,23 @@ def _one_point(
             for j in range(start, stop):
                 if values[j] < top - 16 * eps[k] - 1e-12 * abs(total):
                     continue
-                best_multipliers(own, z, heat, weights[j], p, radius, low, high, 1e-8 * margin, lam, shift)
-                snap(lam)
-                level, error = plane(
-                    lam, own, z, own_errors, own_norms, heat, weights[j], logits[j], errors[j], norms[j], fresh
-                )
-                size = dual_norm(fresh, p)
-                rise = support(fresh, p, radius, low, high) if bounded else radius * size
-                if level + rise < values[j]:
-                    base[j], blur[j], length[j] = level, error, size
-                    v[j], multipliers[j, :count] = fresh, lam
+                best = values[j]
+                for n in range(-1, count if bounded else 0):
+                    if n < 0:
+                        best_multipliers(own, z, heat, weights[j], p, radius, low, high, 1e-8 * margin, lam, shift)
+                        snap(lam)
+                    else:  # those are the best without the box: in it, a single piece of the label may be better
+                        lam[:] = 0.0
+                        lam[n] = 1.0
+                    level, error = plane(
+                        lam, own, z, own_errors, own_norms, heat, weights[j], logits[j], errors[j], norms[j], fresh
+                    )
+                    size = dual_norm(fresh, p)
+                    rise = support(fresh, p, radius, low, high) if bounded else radius * size
+                    if level + rise < best:
+                        best = level + rise
+                        base[j], blur[j], length[j] = level, error, size
+                        v[j], multipliers[j, :count] = fresh, lam
             radii[k] = _root(cap, start, stop, eps[k], base, v, length, blur, p, low, high, bounded, values)
             if radii[k] <= radius * (1 + 1e-9) or radii[k] >= enough:
                 break
