@@ -218,7 +218,22 @@ def test_structural_networks_have_no_bound() -> None:
     assert "structural" in row.reason
     diagram = check(circuit, solves=1)  # softmax weights move by at most 1: a bound, and layers behind it
     assert diagram.row(Edge.LIMIT).verdict is Verdict.HOLDS
+    assert diagram.row(Edge.LIMIT).tolerance < 1e-10  # away from ties rounding does not move the limit's weights
     assert diagram.row(Edge.HOPF_COLE, "layer").verdict is Verdict.HOLDS
+    cold = builder.build(builder.add(Product(0, 0, 2)))  # no temperatures, and yet no limit
+    row = check(cold, solves=1).row(Edge.LIMIT)
+    assert "product" in row.reason
+    assert "structural" in row.reason
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("heat", "t"), [(1e-20, 1.0), (1e-300, 1.0), (1.0, 1e-20), (1.0, 1e-300), (1.0, 1e200)])
+def test_derivatives_that_drown_in_rounding_are_not_compared(heat: float, t: float) -> None:
+    rng = np.random.default_rng(0)
+    layer = LogSumExp(rng.normal(size=(7, 2)), rng.normal(size=7), 1.0)
+    row = check(layer, heat=heat, t=t, edges=[Edge.EQUATION]).rows[0]
+    assert row.verdict is Verdict.NOT_APPLICABLE
+    assert "rounding" in row.reason
 
 
 def test_deep_convex_networks_hold_by_layers_and_as_a_whole() -> None:

@@ -153,6 +153,14 @@ def test_semigroup_at_a_shock_with_little_viscosity() -> None:
         random_solution(5, 6, 0.1, 1.0)[0].evolve_by_quadrature(np.zeros(6), 1.0)
 
 
+@pytest.mark.parametrize("s", [1e-300, 1e-20, 1e-8, 1e8, 1e20, 1e300])
+@pytest.mark.parametrize("d", [1, 2])
+def test_semigroup_over_very_short_and_very_long_times(s: float, d: int) -> None:
+    u, x = random_solution(3, d, 1.0, 1.0)
+    expected = u.evolve(1.0 + s).value(x)
+    np.testing.assert_allclose(u.evolve_by_quadrature(x, s), expected, atol=1e-14 * (1 + np.abs(expected).max()))
+
+
 def test_convolution_against_adaptive_quadrature() -> None:
     """The Gauss–Hermite sum against scipy's quad of the heat kernel times exp(−u/ε)."""
     u, s = HopfCole([[-1.0], [0.4], [2.0]], [0.3, 0.0, -0.2], 0.5, 0.4), 0.7
@@ -221,6 +229,16 @@ def test_nothing_present(sites: np.ndarray) -> None:
     for call in (u.sympy, lambda: u.residual_enclosure(x), lambda: u.plot((0, 1))):
         with pytest.raises(InvalidInput, match="present sites"):
             call()
+
+
+@pytest.mark.filterwarnings("error")
+def test_refusals_say_what_is_wrong() -> None:
+    with pytest.raises(InvalidInput, match="t is -1: expected a finite number > 0"):
+        HopfCole([[0.0]], [0.0], 1.0, -1)
+    with pytest.raises(InvalidInput, match="costs must be an array of real numbers"):
+        HopfCole([[0.0]], "abc", 1.0, 1.0)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="range of float64"):
+        HopfCole([[1.0]], [0.0], 1.0, 1e-300).value([0.0])
 
 
 def test_one_point_and_no_point() -> None:

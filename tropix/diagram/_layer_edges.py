@@ -27,6 +27,8 @@ SUPREMUM_DIMENSION = 4
 SUPREMUM_SECONDS = 2.0
 DERIVATIVE_POINTS = 16
 """Points at which derivatives are taken by Taylor arithmetic."""
+RESOLVED = 2.0**-4
+"""Relative rounding of the Gibbs weights up to which a residual says anything."""
 SOLVER = 1e-7
 """Accuracy asked of a conic solver, relative to the sizes in its problem."""
 
@@ -153,8 +155,14 @@ def _equation(subject: LayerSubject) -> Row:
     """The residual, with derivatives by Taylor arithmetic, and the closed forms of derivatives beside them."""
     corner, points = _viscous(subject), subject.points[:DERIVATIVE_POINTS]
     present = np.isfinite(corner.costs)
-    found = hopf_cole_derivatives(corner.sites[present], corner.costs[present], corner.eps, corner.t, points)
     _, _, relative = (part[:DERIVATIVE_POINTS] for part in _roundings(subject))
+    resolved = relative < RESOLVED
+    if not resolved.any():
+        reason = "rounding of the terms exceeds eps: the sums say nothing about derivatives; take t nearer to 1"
+        return not_applicable(Edge.EQUATION, subject.name, subject.heat, reason)
+    points, relative = points[resolved], relative[resolved]
+    corner.value(points)  # which refuses what leaves the range of floats
+    found = hopf_cole_derivatives(corner.sites[present], corner.costs[present], corner.eps, corner.t, points)
     kinetic = (found.gradient**2).sum(axis=1)
     residual = found.along_t + kinetic - corner.eps * found.laplacian
     gradient = corner.gradient(points)
