@@ -33,6 +33,8 @@ class Grid:
     periodic: bool
 
     def __init__(self, box: BoxLike, shape: Sequence[int], *, periodic: bool = False) -> None:
+        if isinstance(shape, int):
+            raise InvalidInput(f"grid of shape {shape}: expected a number of points for each axis, such as ({shape},)")
         sizes = tuple(int(n) for n in shape)
         if len(sizes) not in (1, 2):
             raise Unsupported(f"a grid of {len(sizes)} dimensions: one and two are supported")
