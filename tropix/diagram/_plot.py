@@ -92,7 +92,8 @@ def plot_gaps(diagram: Diagram, ax: Axes | None = None) -> Axes:
     for number, ((edge, subject), rows) in enumerate(groups.items()):
         heats, gaps, bounds = (np.array(part) for part in zip(*sorted(rows), strict=True))
         colour = f"C{number % 10}"
-        style = {"marker": "os^Dv"[number % 5], "markersize": 9 - 1.5 * (number % 4), "fillstyle": "none"}
+        marker, size = "os^Dv"[number % 5], 9 - 1.5 * (number % 4)  # lines may lie on one another
+        style: dict[str, Any] = {"marker": marker, "markersize": size, "fillstyle": "none"}
         label = f"{edge.value}, {subject}"
         drawn.plot(heats, np.where(gaps > 0, gaps, math.nan), color=colour, label=label, **style)
         drawn.plot(heats, np.where(bounds > 0, bounds, math.nan), "--", color=colour)
