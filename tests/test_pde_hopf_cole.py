@@ -89,6 +89,8 @@ def test_residual_is_rounding(count: int, d: int, eps: float) -> None:
     u, x = random_solution(count, d, eps, 0.7)
     assert np.abs(u.residual(x)).max() <= 1e-10
     assert u.residual_enclosure(x[:2]).max() <= 1e-40
+    far = HopfCole([[0.0], [1.0]], [0.0, 0.0], 1e-300, 1.0).residual_enclosure([[0.3]])
+    assert not np.isnan(far).any()
 
 
 def test_the_series_are_the_derivatives() -> None:

@@ -76,12 +76,13 @@ class Grid:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GridSolution:
-    """Values (grid.shape) at time ``t``, reached in ``steps`` steps."""
+    """Values (grid.shape) at time ``t``, reached in ``steps`` steps; not ``complete`` if a later time was asked for."""
 
     grid: Grid
     values: FloatArray
     t: float
     steps: int
+    complete: bool = True
 
     def __repr__(self) -> str:
         return f"<GridSolution on {self.grid} at t={self.t:g} after {self.steps} steps>"
