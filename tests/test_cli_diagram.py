@@ -157,6 +157,15 @@ def test_conjugates_of_layers_and_networks(tropix: Any, tmp_path: Path) -> None:
     assert tropix("conjugate", path, "--at", "0,0", "--output", 3)[0] == 2
 
 
+def test_a_conjugate_of_a_deep_network_is_infinite_where_its_slopes_do_not_reach(tropix: Any, tmp_path: Path) -> None:
+    builder = CircuitBuilder(1)
+    first = builder.pairs_with_zero(builder.affine([(0, [[1.0], [-1.0]])], [0.0, 0.0]), 1.0)
+    path = saved(tmp_path, builder.build(builder.pairs_with_zero(builder.affine([(first, [[1.0, 1.0]])], [0.0]), 1.0)))
+    text = tropix("conjugate", path, "--at", "5")[1]
+    assert "inf" in text
+    assert "unknown" not in text
+
+
 # -- lowerings ---------------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +182,8 @@ def test_hopf_cole_forms_are_the_model(tropix: Any, tmp_path: Path) -> None:
     data = json.loads(target.read_text())["functions"][0]
     again = HopfCole(data["sites"], data["costs"], data["eps"], data["t"])
     assert np.array_equal(again.value(x), u)
+    cold_path = saved(tmp_path, circuit.limit())
+    assert "at eps = 0 the minimum" in tropix("compile", cold_path, "--format", "hopf-cole")[1]
     (cold,) = lower_to_solutions(circuit.limit())
     assert isinstance(cold.solution, HopfLax)
     assert np.abs((x**2).sum(axis=1) / 4 - cold.solution.value(x) - circuit.limit()(x)[:, 0]).max() < 1e-12

@@ -269,3 +269,22 @@ def test_fenchel_laws(seed: int, eps: float) -> None:
     assert sharp.gap <= 1e-12
     assert smooth.gap <= 1e-12
     assert -eps * np.log(count) - 1e-12 <= float(smooth.value - sharp.value) <= 1e-12
+
+
+def test_bounds_see_pieces_whose_logits_leave_the_range_of_floats() -> None:
+    """A far site whose products overflow: f*(1e305) ≤ −50/1500, as p = (1499, 0, 1)/1500 shows."""
+    points, sites, bias = np.array([[1e305]]), np.array([[0.0], [1e305], [1.5e308]]), np.array([0.0, 0.0, 50.0])
+    lower, upper = conjugate_bounds(points, sites, bias, 1.0, np.zeros((1, 1)))
+    assert lower[0] <= -50 / 1500 <= upper[0]
+
+
+def test_bounds_of_a_moved_point_are_in_order() -> None:
+    """Next to a thin cell of the dual subdivision both bounds are those of the same point."""
+    sites = np.array([[-2, -3], [2, 3], [0, -2], [0, -2], [3, -2], [2, -3]]) / 3.0
+    bias = [
+        -286829.9223040428, -558385.9676856746, -952939.1557968435, 2755464.9603434065, -473681.3609718669,
+        -2611821.9997328436,
+    ]  # fmt: skip
+    answer = conjugate(LogSumExp(sites, bias, 1e4), [-0.6002007416358346, -0.966767037484584], tolerance=1.0)
+    assert answer.status == "moved"
+    assert answer.lower <= answer.upper

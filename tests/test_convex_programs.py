@@ -203,3 +203,12 @@ def test_one_layer_as_a_circuit_has_the_conjugate_of_the_function() -> None:
     np.testing.assert_allclose(conjugate(circuit, y).value, exact.value, atol=1e-15)
     np.testing.assert_allclose(answer.value, exact.value, atol=1e-9)
     np.testing.assert_allclose(answer.x, exact.x, atol=1e-6)
+
+
+def test_big_m_covers_the_highest_of_several_rivals() -> None:
+    """Max(x, −5x, 10x − 2) is 8 at x = 1, beyond the least of the rivals' upper ends."""
+    builder = CircuitBuilder(1)
+    pieces = builder.affine([(0, np.array([[1.0], [-5.0], [10.0]]))], np.array([0.0, 0.0, -2.0]))
+    program = mixed_integer(builder.build(builder.log_sum_exp(pieces, 0.0, np.array([0, 3]))), (-1, 1))
+    problem = cvxpy.Problem(cvxpy.Maximize(program.output[0]), list(program.constraints))
+    assert problem.solve(solver=cvxpy.HIGHS) == pytest.approx(8.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from scipy.optimize import minimize
 
 import tropix.convex
 from tropix import Box, Circuit, InvalidInput, LogSumExp, TropicalPolynomial
+from tropix.boxes import Polyhedron
 from tropix.circuits import CircuitBuilder, Gibbs, uniform_segments
 from tropix.convex import ConjugateProgram
 from tropix.diagram import SWEEP, Edge, Verdict, check, gap_supremum
@@ -218,7 +220,22 @@ def test_structural_networks_have_no_bound() -> None:
     assert "structural" in row.reason
     diagram = check(circuit, solves=1)  # softmax weights move by at most 1: a bound, and layers behind it
     assert diagram.row(Edge.LIMIT).verdict is Verdict.HOLDS
+    assert diagram.row(Edge.LIMIT).tolerance < 1e-10  # away from ties rounding does not move the limit's weights
     assert diagram.row(Edge.HOPF_COLE, "layer").verdict is Verdict.HOLDS
+    cold = builder.build(builder.add(Product(0, 0, 2)))  # no temperatures, and yet no limit
+    row = check(cold, solves=1).row(Edge.LIMIT)
+    assert "product" in row.reason
+    assert "structural" in row.reason
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("heat", "t"), [(1e-20, 1.0), (1e-300, 1.0), (1.0, 1e-20), (1.0, 1e-300), (1.0, 1e200)])
+def test_derivatives_that_drown_in_rounding_are_not_compared(heat: float, t: float) -> None:
+    rng = np.random.default_rng(0)
+    layer = LogSumExp(rng.normal(size=(7, 2)), rng.normal(size=7), 1.0)
+    row = check(layer, heat=heat, t=t, edges=[Edge.EQUATION]).rows[0]
+    assert row.verdict is Verdict.NOT_APPLICABLE
+    assert "rounding" in row.reason
 
 
 def test_deep_convex_networks_hold_by_layers_and_as_a_whole() -> None:
@@ -326,7 +343,7 @@ def test_bad_input() -> None:
     f = layer(2, 3, 0.5)
     for wrong in ({"heat": -1.0}, {"heat": []}, {"heat": math.nan}, {"edges": ["nonsense"]}, {"points": 0}):
         with pytest.raises(InvalidInput):
-            check(f, **wrong)  # type: ignore[arg-type]
+            check(f, **wrong)
     with pytest.raises(InvalidInput, match="outside"):
         check(f, box=(-1, 1), data=[[2.0, 0.0]])
     with pytest.raises(InvalidInput, match="found int"):
@@ -354,3 +371,67 @@ def test_json_has_no_numbers_that_are_not_finite(tmp_path: Path) -> None:
     assert data["holds"] is True
     assert {row["edge"] for row in data["rows"]} == {edge.value for edge in Edge}
     assert Fraction(data["t"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "bias", "reach"),
+    [
+        ([[1e200], [-1e200]], [0.0, 0.0], 1e200),
+        ([[1.0], [2.0]], [1e308, -1e308], 1e308),
+        ((np.random.default_rng(0).normal(size=(5, 12)) * 1e100).tolist(), [0.0] * 5, 1e250),
+    ],
+)
+def test_no_supremum_is_claimed_where_numbers_overflow(weights: Any, bias: Any, reach: float) -> None:
+    """All pieces tie at a point of the box, or nearly: the supremum is far from 0."""
+    found = gap_supremum(LogSumExp(weights, bias, 1.0), (-reach, reach))
+    assert found.upper == pytest.approx(math.log(len(bias)))
+    assert not found.complete
+
+
+def test_the_supremum_is_not_searched_in_polyhedra() -> None:
+    """The largest gap of the box, at 0, lies outside the polyhedron x >= 1."""
+    f, part = LogSumExp([[0.0], [1.0]], [0.0, 0.0], 1.0), Polyhedron.where([[-1]], [-1], (-3, 3))
+    with pytest.raises(InvalidInput, match="bounded box"):
+        gap_supremum(f, part)
+    assert check(f, box=part, edges=[Edge.LIMIT]).rows[0].supremum is None
+    with pytest.raises(InvalidInput, match="tolerance"):
+        gap_supremum(f, (-1, 1), tolerance=math.nan)
+
+
+def test_nothing_is_compared_with_infinite_tolerances_or_without_points() -> None:
+    f = LogSumExp([[0.0], [1.0]], [0.0, 0.0], 1.0)
+    with np.errstate(all="ignore"):
+        row = check(f, data=[[1e150]], edges=[Edge.EQUATION]).rows[0]
+    assert row.verdict is Verdict.NOT_APPLICABLE
+    assert "rounding" in row.reason
+    for options in ({"data": np.zeros((0, 1))}, {"solves": 0}, {"heat": "warm"}):
+        with pytest.raises(InvalidInput):
+            check(f, **options)
+    assert check(f, heat=np.float32(1.0), edges=[Edge.LIMIT]).holds
+
+
+def test_a_wrong_value_of_newton_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = tropix.convex.conjugate
+
+    def wrong(f: Any, y: Any) -> Any:
+        answer = honest(f, y)
+        return replace(answer, value=answer.value * (1 + 1e-6)) if isinstance(f, LogSumExp) else answer
+
+    monkeypatch.setattr(tropix.convex, "conjugate", wrong)
+    assert caught(layer(2, 5, 0.3)) == {Edge.FENCHEL}
+
+
+def test_a_site_without_weight_hides_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = layer(2, 5, 0.3)
+    far = LogSumExp(np.vstack([f.weights, [1e7, 0.0]]), np.append(f.bias, -1e9), 0.3)
+    honest = HopfCole.dt
+    assert caught(far, edges=[Edge.EQUATION]) == set()
+    monkeypatch.setattr(HopfCole, "dt", lambda self, x: honest(self, x) * (1 + 1e-6))
+    assert caught(far, edges=[Edge.EQUATION]) == {Edge.EQUATION}
+
+
+def test_slopes_at_vertices_of_large_layers_hold() -> None:
+    """There the entropy of the solver's many small weights adds up, unless it is asked for more than by default."""
+    rng = np.random.default_rng(0)
+    f = LogSumExp(rng.normal(size=(500, 1)) * 50, rng.normal(size=500) * 1000, 0.007)
+    assert check(f, data=rng.normal(size=(3, 1)) * 50, edges=[Edge.FENCHEL]).holds

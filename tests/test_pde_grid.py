@@ -238,3 +238,32 @@ def test_refusals() -> None:
         solve_on_grid(np.sin(np.arange(8.0)), Grid((0, 1), (8,), periodic=True), 1e4, speeds=(1e-3,))
     with pytest.raises(InvalidInput, match="ascending"):
         convergence_table(cosine, cosine, (-1, 1), 0.1, [40, 20])
+
+
+def test_long_marches_can_be_watched_and_stopped() -> None:
+    grid = Grid((-1, 1), (64,), periodic=True)
+
+    def wave(x: np.ndarray) -> np.ndarray:
+        return np.asarray(-np.cos(np.pi * x[:, 0]))
+
+    seen: list[float] = []
+    whole = solve_on_grid(wave, grid, 0.02, progress=lambda time, t: seen.append(time / t))
+    assert whole.complete
+    assert len(seen) == whole.steps
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    none = solve_on_grid(wave, grid, 0.02, time_limit=0.0)
+    assert (none.complete, none.t, none.steps) == (False, 0.0, 0)
+    assert np.array_equal(none.values, wave(grid.points))
+
+    def stop(time: float, t: float) -> None:
+        if time > t / 2:
+            raise KeyboardInterrupt
+
+    part = solve_on_grid(wave, grid, 0.02, progress=stop)
+    assert not part.complete
+    assert 0.01 < part.t < 0.02
+    again = solve_on_grid(part.values, grid, 0.02, start=part.t)
+    assert np.abs(again.values - whole.values).max() < 1e-6
+    with pytest.raises(InvalidInput, match="each axis"):
+        Grid((-1, 1), 64)  # type: ignore[arg-type]

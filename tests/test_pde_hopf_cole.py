@@ -89,6 +89,8 @@ def test_residual_is_rounding(count: int, d: int, eps: float) -> None:
     u, x = random_solution(count, d, eps, 0.7)
     assert np.abs(u.residual(x)).max() <= 1e-10
     assert u.residual_enclosure(x[:2]).max() <= 1e-40
+    far = HopfCole([[0.0], [1.0]], [0.0, 0.0], 1e-300, 1.0).residual_enclosure([[0.3]])
+    assert not np.isnan(far).any()
 
 
 def test_the_series_are_the_derivatives() -> None:
@@ -151,6 +153,14 @@ def test_semigroup_at_a_shock_with_little_viscosity() -> None:
         HopfCole([[-3.0], [3.0]], [0.0, 0.0], 1e-3, 1.0).evolve_by_quadrature([0.0], 1.0)
     with pytest.raises(Unsupported, match="nodes at"):
         random_solution(5, 6, 0.1, 1.0)[0].evolve_by_quadrature(np.zeros(6), 1.0)
+
+
+@pytest.mark.parametrize("s", [1e-300, 1e-20, 1e-8, 1e8, 1e20, 1e300])
+@pytest.mark.parametrize("d", [1, 2])
+def test_semigroup_over_very_short_and_very_long_times(s: float, d: int) -> None:
+    u, x = random_solution(3, d, 1.0, 1.0)
+    expected = u.evolve(1.0 + s).value(x)
+    np.testing.assert_allclose(u.evolve_by_quadrature(x, s), expected, atol=1e-14 * (1 + np.abs(expected).max()))
 
 
 def test_convolution_against_adaptive_quadrature() -> None:
@@ -221,6 +231,16 @@ def test_nothing_present(sites: np.ndarray) -> None:
     for call in (u.sympy, lambda: u.residual_enclosure(x), lambda: u.plot((0, 1))):
         with pytest.raises(InvalidInput, match="present sites"):
             call()
+
+
+@pytest.mark.filterwarnings("error")
+def test_refusals_say_what_is_wrong() -> None:
+    with pytest.raises(InvalidInput, match="t is -1: expected a finite number > 0"):
+        HopfCole([[0.0]], [0.0], 1.0, -1)
+    with pytest.raises(InvalidInput, match="costs must be an array of real numbers"):
+        HopfCole([[0.0]], "abc", 1.0, 1.0)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="range of float64"):
+        HopfCole([[1.0]], [0.0], 1.0, 1e-300).value([0.0])
 
 
 def test_one_point_and_no_point() -> None:

@@ -194,14 +194,18 @@ def rounding_bound(circuit: Circuit, points: FloatArray, unit: float) -> FloatAr
 def _gibbs_rounding(
     node: Gibbs, weights: FloatArray, logits: FloatArray, errors: FloatArray, unit: float
 ) -> FloatArray:
-    """A weight changes by the factor e^{±2e/ε} where its logits err by e; at ε = 0 an error may move all of it.
+    """A weight changes by the factor e^{±2e/ε} where its logits err by e; at ε = 0 an error may move all of it,
+    unless one logit leads by more than 2e.
 
     A weight that underflowed to 0 changes like one at the end of the range.
     """
     starts = node.segments[:-1]
     error = np.repeat(np.maximum.reduceat(errors, starts, axis=1), node.widths, axis=1)
     if node.eps == 0.0:
-        return np.where(error > 0, 1.0, 2 * unit * weights)
+        top = np.repeat(np.maximum.reduceat(logits, starts, axis=1), node.widths, axis=1)
+        rivals = np.add.reduceat((logits >= top - 2 * error * (1 + 4 * unit)).astype(np.int64), starts, axis=1)
+        moves = (error > 0) & (np.repeat(rivals, node.widths, axis=1) > 1)
+        return np.where(moves, 1.0, 2 * unit * weights)
     size = np.repeat(np.maximum.reduceat(np.abs(logits) + errors, starts, axis=1), node.widths, axis=1)
     relative = (np.repeat(node.widths, node.widths) + 3 * LIBRARY_ULPS) * unit
     with np.errstate(over="ignore", invalid="ignore"):

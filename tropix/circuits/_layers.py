@@ -162,9 +162,7 @@ def exact_single_layer(
     if not isinstance(node, LogSumExpNode):
         raise Unsupported(f"output {output} depends on node {name!r}, {_kind(node)}: it is no log-sum-exp")
     if len(used) > 1:
-        raise Unsupported(
-            f"output {output} is a sum of {len(used)} log-sum-exps or maxima, not a single one: look at each layer"
-        )
+        raise Unsupported(f"output {output} is a sum of {len(used)} log-sum-exps or maxima, not a single one")
     factor = rows[base][k : k + 1]
     if factor.numerators[0] < 0:
         raise Unsupported(f"output {output} is concave, minus a log-sum-exp: take its negative")
@@ -174,10 +172,7 @@ def exact_single_layer(
     if deeper:
         below = circuit.nodes[deeper[0]]
         kind = "another log-sum-exp or maximum" if isinstance(below, LogSumExpNode) else _kind(below)
-        raise Unsupported(
-            f"output {output} is not a single layer: {name!r} reads {circuit.names[deeper[0]]!r}, {kind}: "
-            "look at each layer"
-        )
+        raise Unsupported(f"output {output} is not a single layer: {name!r} reads {circuit.names[deeper[0]]!r}, {kind}")
     slopes = inner.terms[0][part] if 0 in inner.terms else Rationals.of(np.zeros((part.stop - part.start, width)))
     weights = slopes * factor + slope[None, :]
     bias = inner.constant[part] * factor + constant

@@ -116,7 +116,8 @@ def biconjugate(f: Function, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Bounds of f**(x) = sup_y ⟨x, y⟩ − f*(y) = f(x) at points x (n, d): (lower, upper), (n,) each.
 
     ``lower`` is ⟨x, y⟩ − f*(y) at y = ∇f(x) (at ε = 0 a subgradient) with the upper bound of `conjugate`, which
-    knows nothing of f(x); ``upper`` is f(x), since f** ≤ f. Both up to the rounding of ⟨x, y⟩ and f(x).
+    knows nothing of f(x); ``upper`` is f(x), since f** ≤ f. Both up to the rounding of ⟨x, y⟩ and f(x), and of y
+    where that lies on a face (`Conjugate.shift`).
     """
     rows, _ = points_array(x, f.dimension)
     lse = f.deform(0.0) if isinstance(f, TropicalPolynomial) else f
@@ -224,7 +225,9 @@ class InfimalConvolution:
 def infimal_convolution(f: Function, g: Function, x: npt.ArrayLike) -> InfimalConvolution:
     """F □ g at one point x (d,) by Clarabel, with both bounds; (f □ g)* = f* + g*.
 
-    −∞ (both bounds) where the Newton polytopes do not meet. Raises `InvalidInput` for different dimensions.
+    −∞ (both bounds) where the Newton polytopes do not meet. The lower bound is that at the common slope that the solver
+    finds: −∞ where this lies outside a polytope, and where it is on a face to rounding only that of the nearby slope
+    (`Conjugate.shift`), which is measured, not proved. Raises `InvalidInput` for different dimensions.
     Source: Rockafellar, *Convex Analysis* (1970), Theorem 16.4.
     """
     import cvxpy
@@ -237,8 +240,10 @@ def infimal_convolution(f: Function, g: Function, x: npt.ArrayLike) -> InfimalCo
     u = cvxpy.Variable(f.dimension)
     problem = cvxpy.Problem(cvxpy.Minimize(as_cvxpy(f, u) + as_cvxpy(g, at - u)))
     problem.solve(solver=cvxpy.CLARABEL)
-    if problem.status in ("unbounded", "unbounded_inaccurate") or u.value is None:
+    if problem.status in ("unbounded", "unbounded_inaccurate"):
         return InfimalConvolution(-np.inf, -np.inf, np.full(f.dimension, np.nan))
+    if u.value is None:  # the solver gave up: nothing is known
+        return InfimalConvolution(-np.inf, np.inf, np.full(f.dimension, np.nan))
     point = np.asarray(u.value, dtype=np.float64)
     slope = _slope(f, g, at)
     first, second = conjugate(f, slope), conjugate(g, slope)

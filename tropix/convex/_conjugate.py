@@ -24,8 +24,9 @@ class Conjugate:
     """Values f*(y) of n points y with their evidence; for one y the arrays lose their first axis, ``status`` is a text.
 
     - ``value`` (n,): f*(y) up to ``gap``, +∞ outside conv{w_j}, NaN where nothing finite is known.
-    - ``gap`` (n,): ``upper − lower`` rounded up, where ``lower`` ≤ f*(y) ≤ ``upper`` are proved for the real numbers;
-      0 where f* = +∞ is proved, +∞ where no bound is.
+    - ``gap`` (n,): ``upper − lower`` rounded up, where ``lower`` ≤ f*(y) ≤ ``upper`` are proved for the real numbers
+      (with the point answered for in place of y where ``shift`` > 0: slopes of f* are large near the boundary, so f*(y)
+      itself may lie beyond both); 0 where f* = +∞ is proved, +∞ where no bound is.
     - ``x`` (n, d): a maximiser of ⟨x, y⟩ − f(x). It is unique up to the orthogonal complement of the directions of the
       w_j, and the one among them is returned. On the relative boundary at ε > 0 the supremum is not attained: there x
       is the maximiser with f restricted to the pieces on the smallest face that holds y, and

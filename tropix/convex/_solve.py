@@ -150,6 +150,8 @@ class Batch:
             within[inner.kept] = part[0]
             whole = inner.span(within) + (x - inner.span(x))
             lower = conjugate_bounds(at, sites, bias, eps, whole[None])[0][0]
+            if shift:  # ⟨x, ·⟩ − f(x) bounds f* below at the point moved to
+                lower = np.nextafter(lower - 1.01 * shift * float(np.abs(whole).sum()), -np.inf)
             if upper - lower <= self.tolerance:
                 full = np.zeros(self.points.shape[1])
                 full[flat.kept] = whole

@@ -4,6 +4,7 @@ from tropix.diagram._diagram import SWEEP as SWEEP
 from tropix.diagram._diagram import Diagram as Diagram
 from tropix.diagram._diagram import check as check
 from tropix.diagram._order import Order as Order
+from tropix.diagram._plot import check_drawable as check_drawable
 from tropix.diagram._plot import figure_bytes as figure_bytes
 from tropix.diagram._plot import plot_corners as plot_corners
 from tropix.diagram._plot import plot_gaps as plot_gaps

@@ -26,8 +26,15 @@ def compared(
     right: str,
     points: FloatArray,
 ) -> Row:
-    """The row for differences (n,) that must lie in [least, most], give or take tolerances (n,); NaN violates."""
+    """The row for differences (n,) that must lie in [least, most], give or take tolerances (n,); NaN violates.
+
+    Nothing is compared where there is no point, or where a tolerance is not finite.
+    """
     allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), difference.shape)
+    if not len(difference):
+        return not_applicable(edge, subject, heat, "there is no point to compare at")
+    if not np.isfinite(allowed).all():
+        return not_applicable(edge, subject, heat, "bounds of rounding errors leave the range of float64: rescale")
     excess = np.maximum(least - difference, difference - most) - allowed
     excess = np.where(np.isnan(excess), np.inf, excess)
     violated = bool((excess > 0).any())

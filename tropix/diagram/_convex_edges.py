@@ -44,6 +44,8 @@ def convex_rows(
     if not flags.convex[k]:
         concave = bool(flags.concave[k])
         reason = "it is concave: take its negative" if concave else "it is not convex by the signs of its weights"
+        if not flags.exact:
+            reason = "the network is structural (softmax weights, products or pointwise functions): not proved convex"
         return [not_applicable(edge, name, heat, reason) for edge in wanted]
     subject = ConvexSubject(name, circuit.select([k]), heat, points, values, limits, errors)
     checks = {Edge.FENCHEL: _fenchel, Edge.CONJUGATE_LIMIT: _limit, Edge.TROPICAL_FENCHEL: _tropical}

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import FloatArray, points_array
+from tropix.arrays import FloatArray, points_array, real_array
 from tropix.boxes import Box, BoxLike
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.diagram._network_edges import network_rows
@@ -101,9 +101,11 @@ def check(
     """
     started = time.monotonic()
     circuit, notes = _circuit(model)
-    heats = [float(heat)] if isinstance(heat, int | float) else [float(s) for s in heat]
+    heats = real_array(np.atleast_1d(heat), "heat", 1).tolist()
     if not heats or not all(0 <= s < np.inf for s in heats):
         raise InvalidInput(f"heat {heat}: expected finite numbers >= 0")
+    if solves < 1:
+        raise InvalidInput(f"solves = {solves}: expected at least one")
     if not 0 < t < np.inf:
         raise InvalidInput(f"t = {t}: the time must be a finite number > 0")
     chosen = _edges(edges)
@@ -152,6 +154,8 @@ def _sample(
 ) -> tuple[FloatArray, str]:
     if data is not None:
         rows, _ = points_array(data, dimension)
+        if not len(rows):
+            raise InvalidInput("the data has no rows: there is nothing to compare at")
         outside = [] if box is None else box.outside(rows)
         if outside:
             raise InvalidInput(f"row {outside[0]} of the data lies outside the box")

@@ -94,7 +94,9 @@ def hopf_cole_derivatives(
 
     def potential(kinetic: Jet, normalisation: Jet) -> Jet:
         logits = (Jet.constant(costs - lowest) + kinetic).scale(-1.0 / eps)
-        return logits.exp().sum().log().scale(-eps) + normalisation.scale(0.5 * d * eps)
+        top = logits.value.max(axis=1)  # 0 but for rounding, which 1/eps may blow up
+        total = (logits - Jet.constant(np.broadcast_to(top[:, None], logits.value.shape))).exp().sum().log()
+        return (total + Jet.constant(top)).scale(-eps) + normalisation.scale(0.5 * d * eps)
 
     time = Jet.variable(np.full((n, 1), t))
     along_t = potential(

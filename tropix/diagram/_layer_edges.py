@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tropix.arrays import FloatArray
-from tropix.boxes import Box
+from tropix.boxes import Box, Polyhedron
 from tropix.diagram._comparison import compared, not_applicable, tried
 from tropix.diagram._errors import UNIT, rounding_of_values
 from tropix.diagram._jets import hopf_cole_derivatives
@@ -27,6 +27,8 @@ SUPREMUM_DIMENSION = 4
 SUPREMUM_SECONDS = 2.0
 DERIVATIVE_POINTS = 16
 """Points at which derivatives are taken by Taylor arithmetic."""
+RESOLVED = 2.0**-4
+"""Relative rounding of the Gibbs weights up to which a residual says anything."""
 SOLVER = 1e-7
 """Accuracy asked of a conic solver, relative to the sizes in its problem."""
 
@@ -133,11 +135,16 @@ def _limit(subject: LayerSubject) -> Row:
         Edge.LIMIT, subject.values - subject.limits, 0.0, subject.spread, subject.errors,
         "the network", "the network with maxima",
     )  # fmt: skip
-    if subject.box is None or not subject.box.bounded or subject.f.dimension > SUPREMUM_DIMENSION:
+    box = subject.box
+    if box is None or not box.bounded or isinstance(box, Polyhedron) or subject.f.dimension > SUPREMUM_DIMENSION:
         return row
-    found = gap_supremum(subject.f, subject.box, time_limit=SUPREMUM_SECONDS)
+    found = gap_supremum(subject.f, box, time_limit=SUPREMUM_SECONDS)
     verdict = row.verdict if row.high <= found.upper + row.tolerance else Verdict.VIOLATED
-    return replace(row, verdict=verdict, supremum=(max(found.lower, min(row.high, found.upper)), found.upper))
+    return replace(
+        row,
+        verdict=verdict,
+        supremum=(max(found.lower, min(row.high - float(subject.errors.max()), found.upper)), found.upper),
+    )
 
 
 def _hopf_cole(subject: LayerSubject) -> Row:
@@ -153,15 +160,24 @@ def _equation(subject: LayerSubject) -> Row:
     """The residual, with derivatives by Taylor arithmetic, and the closed forms of derivatives beside them."""
     corner, points = _viscous(subject), subject.points[:DERIVATIVE_POINTS]
     present = np.isfinite(corner.costs)
-    found = hopf_cole_derivatives(corner.sites[present], corner.costs[present], corner.eps, corner.t, points)
     _, _, relative = (part[:DERIVATIVE_POINTS] for part in _roundings(subject))
+    resolved = relative < RESOLVED
+    if not resolved.any():
+        reason = "rounding of the terms exceeds eps: the sums say nothing about derivatives; take t nearer to 1"
+        return not_applicable(Edge.EQUATION, subject.name, subject.heat, reason)
+    points, relative = points[resolved], relative[resolved]
+    corner.value(points)  # which refuses what leaves the range of floats
+    found = hopf_cole_derivatives(corner.sites[present], corner.costs[present], corner.eps, corner.t, points)
     kinetic = (found.gradient**2).sum(axis=1)
     residual = found.along_t + kinetic - corner.eps * found.laplacian
     gradient = corner.gradient(points)
     # each closed form against its own derivative, in the units of the residual
     closed = np.abs(corner.dt(points) - found.along_t) + corner.eps * np.abs(corner.laplacian(points) - found.laplacian)
     closed += 2 * np.sqrt(kinetic) * np.sqrt(((gradient - found.gradient) ** 2).sum(axis=1))
-    reach = ((points[:, None, :] - corner.sites[present]) ** 2).sum(axis=2).max(axis=1)
+    squares = ((points[:, None, :] - corner.sites[present]) ** 2).sum(axis=2)
+    logits = -(corner.costs[present] + squares / (4 * subject.t)) / corner.eps
+    # sites whose weight is below rounding add no error of their own size
+    reach = (squares * np.exp(np.minimum(logits - logits.max(axis=1, keepdims=True) + 60.0, 0.0))).max(axis=1)
     size = reach / (4 * subject.t**2) + (subject.f.dimension / subject.t) * corner.eps
     roundings = (8 * (subject.f.dimension + 8) + int(present.sum())) * UNIT
     return subject.row(
@@ -215,7 +231,7 @@ def _fenchel(subject: LayerSubject) -> Row:
     """Equality at (x, ∇f(x)), and at the solver's own maximiser, which its dual variables give.
 
     Where a slope lies on the boundary of the hull no maximiser exists, and where the solver fails there is none: there
-    the proved value of `conjugate` takes the program's place, if there is one.
+    the proved value of `conjugate` takes the program's place, if there is one. Elsewhere it is compared as well.
     """
     from tropix.convex import conjugate
 
@@ -238,6 +254,12 @@ def _fenchel(subject: LayerSubject) -> Row:
     moved = np.asarray(proved.shift) * (np.abs(points).sum(axis=1) + np.abs(found).sum(axis=1))
     tolerance = SOLVER * _scale(subject, np.concatenate([points, found])) + subject.errors[: len(points)] + moved
     how = f"the conic program over the simplex ({solved} solved, {known.sum() - solved} on faces or by Newton's method)"
+    # the value of Newton's method has its own proved gap: it must meet the network's more closely than a solver does
+    at_proved = proved.value + subject.values[: len(points)] - (points * slopes).sum(axis=1)
+    sizes = _scale(subject, points) + (np.abs(points) * np.abs(slopes)).sum(axis=1)
+    close = np.asarray(proved.gap) + 1e-11 * sizes + subject.errors[: len(points)]
+    off = (np.asarray(proved.status) == "attained") & (np.abs(at_proved) > close)
+    difference, tolerance = np.where(off, at_proved, difference), np.where(off, close, tolerance)
     return subject.row(
         Edge.FENCHEL, difference[known], 0.0, 0.0, tolerance[known], how, "the network, at its points and at the duals",
         points[known],
@@ -251,12 +273,13 @@ def _solved(f: LogSumExp, slope: FloatArray) -> tuple[float, FloatArray] | None:
     import cvxpy
 
     from tropix.convex import conjugate_program
+    from tropix.convex._program import TIGHT
 
     program = conjugate_program(f)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            value, x = program.solve_at(slope), program.x
+            value, x = program.solve_at(slope, **TIGHT), program.x
     except (cvxpy.SolverError, TropixError):
         return None
     return (value, x) if math.isfinite(value) and np.isfinite(x).all() else None

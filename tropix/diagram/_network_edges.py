@@ -151,6 +151,8 @@ def _deformation(sample: NetworkSample, k: int) -> Row:
     circuit, name = sample.circuit, f"output {k}"
     if not any(circuit.temperatures):
         reason = "every temperature is 0: the network is its own tropical limit"
+        if any(isinstance(node, Product | Pointwise) for node in circuit.nodes):
+            reason = _structural(circuit, "it has no temperature to lower")
         return not_applicable(Edge.LIMIT, name, sample.heat, reason)
     deviation = circuit.deviations[circuit.output]
     below, above = float(deviation.below[k]), float(deviation.above[k])
@@ -162,9 +164,9 @@ def _deformation(sample: NetworkSample, k: int) -> Row:
     )  # fmt: skip
 
 
-def _structural(circuit: Circuit) -> str:
+def _structural(circuit: Circuit, why: str = "it has no bound on its deformation") -> str:
     for node, name in zip(circuit.nodes, circuit.names, strict=True):
         if isinstance(node, Product | Gibbs | Pointwise):
             kind = node.function if isinstance(node, Pointwise) else type(node).__name__.lower()
-            return f"node {name!r} ({kind}) makes the network structural: it has no bound on its deformation"
+            return f"node {name!r} ({kind}) makes the network structural: {why}"
     return "no bound on its deformation is known"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +50,10 @@ def plot_corners(f: LogSumExp, box: Box, *, t: float = 1.0, figure: Figure | Non
     axes = drawn.subplots(2, 2, sharex=True, sharey=f.dimension == 2)
     points, shape = _grid(box)
     winners = np.asarray(inviscid.minimiser(points)).reshape(shape)
+    at = np.asarray(inviscid.shock_points()).ravel().tolist() if f.dimension == 1 else []
+    shocks = [float(s) for s in at if box.lower[0] <= s <= box.upper[0]]
     for ax, (title, function) in zip(axes.ravel(), corners, strict=True):
-        _panel(ax, points, np.asarray(function(points)).reshape(shape), winners, title)
+        _panel(ax, points, np.asarray(function(points)).reshape(shape), winners, shocks, title)
     return drawn
 
 
@@ -60,12 +63,12 @@ def _grid(box: Box) -> tuple[FloatArray, tuple[int, ...]]:
     return np.column_stack([part.ravel() for part in mesh]), mesh[0].shape
 
 
-def _panel(ax: Axes, points: FloatArray, values: FloatArray, winners: Any, title: str) -> None:
+def _panel(ax: Axes, points: FloatArray, values: FloatArray, winners: Any, shocks: Sequence[float], title: str) -> None:
     ax.set_title(title)
     if values.ndim == 1:
         ax.plot(points[:, 0], values, color="tab:blue")
-        for place in np.flatnonzero(np.diff(winners)):
-            ax.axvline(points[place : place + 2, 0].mean(), color="tab:red", linewidth=0.8, linestyle="--")
+        for shock in shocks:
+            ax.axvline(shock, color="tab:red", linewidth=0.8, linestyle="--")
         ax.set_xlabel("x0")
         return
     x, y = points[:, 0].reshape(values.shape), points[:, 1].reshape(values.shape)
@@ -89,7 +92,10 @@ def plot_gaps(diagram: Diagram, ax: Axes | None = None) -> Axes:
     for number, ((edge, subject), rows) in enumerate(groups.items()):
         heats, gaps, bounds = (np.array(part) for part in zip(*sorted(rows), strict=True))
         colour = f"C{number % 10}"
-        drawn.plot(heats, np.where(gaps > 0, gaps, math.nan), "o-", color=colour, label=f"{edge.value}, {subject}")
+        marker, size = "os^Dv"[number % 5], 9 - 1.5 * (number % 4)  # lines may lie on one another
+        style: dict[str, Any] = {"marker": marker, "markersize": size, "fillstyle": "none"}
+        label = f"{edge.value}, {subject}"
+        drawn.plot(heats, np.where(gaps > 0, gaps, math.nan), color=colour, label=label, **style)
         drawn.plot(heats, np.where(bounds > 0, bounds, math.nan), "--", color=colour)
     drawn.set_xscale("log")
     drawn.set_yscale("log")
@@ -100,6 +106,21 @@ def plot_gaps(diagram: Diagram, ax: Axes | None = None) -> Axes:
     return drawn
 
 
+def check_drawable(circuit: Circuit, heats: Sequence[float]) -> None:
+    """Raise `Unsupported` or `InvalidInput` where :func:`figure_bytes` would have nothing to draw at these heats."""
+    warm = [heat for heat in heats if heat > 0]
+    if not warm:
+        raise InvalidInput("at heat 0 there is nothing to draw: give a heat above 0, or several for the gaps")
+    if len(warm) > 1:
+        return
+    if circuit.input_size > 2:
+        raise Unsupported(
+            f"the corners of a function of {circuit.input_size} inputs cannot be drawn: give several heats for the gaps"
+        )
+    if single_layer(circuit.logits()).eps == 0.0:
+        raise Unsupported("a function of temperature 0 has no smooth corners to draw")
+
+
 def figure_bytes(circuit: Circuit, diagram: Diagram, box: Box | None, form: str, *, t: float = 1.0) -> bytes:
     """What can be drawn of a check, as a file: gaps where there are several heats, else the corners of output 0.
 
@@ -107,14 +128,14 @@ def figure_bytes(circuit: Circuit, diagram: Diagram, box: Box | None, form: str,
     """
     from matplotlib.figure import Figure
 
-    heats = {row.heat for row in diagram.rows if row.heat > 0}
+    heats = sorted({row.heat for row in diagram.rows if row.heat > 0})
+    check_drawable(circuit, heats)
     if len(heats) > 1:
         figure = Figure(figsize=(7, 5), layout="constrained")
         plot_gaps(diagram, figure.subplots())
     else:
-        heat = max(heats, default=1.0)
         where = Box.of((-2.0, 2.0), circuit.input_size) if box is None else box
-        figure = plot_corners(single_layer(circuit.logits().heat(heat)), where, t=t)
+        figure = plot_corners(single_layer(circuit.logits().heat(heats[0])), where, t=t)
     stream = io.BytesIO()
     figure.savefig(stream, format=form, dpi=150)
     return stream.getvalue()

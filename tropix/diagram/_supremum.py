@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tropix.arrays import FloatArray
-from tropix.boxes import Box, BoxLike
+from tropix.boxes import Box, BoxLike, Polyhedron
 from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 from tropix.polynomials import LogSumExp
@@ -45,18 +45,25 @@ def gap_supremum(
     For any λ in the simplex f_0 ≥ Σ λ_j z_j, so f_ε − f_0 ≤ f_ε − λ·z, which is convex: its maximum over a box is
     attained at a corner. Taken with λ the Gibbs weights in the middle, and with λ a leading piece; where corners are
     too many, with slopes and the curvature bound of `LogSumExp.curvature`. Nowhere more than ε log N. The best box
-    first; ends early after ``max_boxes`` or ``time_limit`` seconds, with what is then proved.
+    first; ends early after ``max_boxes`` or ``time_limit`` seconds, with what is then proved. Where rounding errors on
+    the box may exceed ε log N, as where numbers leave the range of floats, that is all that is proved.
+
+    Raises `InvalidInput` for an unbounded box, a polyhedron, or a tolerance that is not >= 0.
 
     >>> found = gap_supremum(LogSumExp([[0.0], [1.0]], [0.0, 0.0], 1.0), (-1, 1))
     >>> round(found.lower, 9), round(found.upper, 9)
     (0.693147181, 0.693147181)
     """
     domain = Box.of(box, f.dimension)
-    if not domain.bounded:
+    if not domain.bounded or isinstance(domain, Polyhedron):
         raise InvalidInput("the supremum of the gap is searched on a bounded box")
+    if not tolerance >= 0:
+        raise InvalidInput(f"tolerance {tolerance}: expected a number >= 0")
     search = _Search(f, domain)
     if search.trivial:
         return Supremum(0.0, 0.0, search.middle, 0, True)
+    if not search.error < search.ceiling:
+        return Supremum(0.0, search.ceiling, search.middle, 0, search.ceiling <= tolerance)
     deadline = Deadline(time_limit)
     heap: list[tuple[float, int, FloatArray, FloatArray]] = []
     search.visit(domain.lower[None], domain.upper[None], heap)
@@ -67,7 +74,7 @@ def gap_supremum(
         if not parents:
             break
         lower, upper = np.array([p[2] for p in parents]), np.array([p[3] for p in parents])
-        longest = np.argmax(upper - lower, axis=1)
+        longest = np.argmax(0.5 * upper - 0.5 * lower, axis=1)
         rows = np.arange(len(parents))
         middle = 0.5 * lower[rows, longest] + 0.5 * upper[rows, longest]
         left, right = upper.copy(), lower.copy()
@@ -92,7 +99,8 @@ class _Search:
         self.best, self.point = 0.0, self.middle
         reach = np.maximum(np.abs(domain.lower), np.abs(domain.upper))
         # rounding of logits anywhere in the box, and of sums of exponentials
-        size = float((np.abs(self.weights) @ reach + np.abs(self.bias)).max())
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = float((np.abs(self.weights) @ reach + np.abs(self.bias)).max())
         count = len(self.bias)
         self.error = 4 * UNIT * ((f.dimension + count + 6) * size + f.eps * (count + 40))
         self.numbers = itertools.count()
@@ -111,7 +119,7 @@ class _Search:
                 heapq.heappush(heap, (-float(bound), next(self.numbers), a[i], b[i]))
 
     def _bounds(self, lower: FloatArray, upper: FloatArray) -> FloatArray:
-        centre, half = 0.5 * lower + 0.5 * upper, 0.5 * (upper - lower)
+        centre, half = 0.5 * lower + 0.5 * upper, 0.5 * upper - 0.5 * lower
         logits = centre @ self.weights.T + self.bias
         top = logits.max(axis=1, keepdims=True)
         powers = np.exp((logits - top) / self.eps)
@@ -133,7 +141,7 @@ class _Search:
         led = np.take_along_axis(at, leader[:, None, None], axis=2)[:, :, 0]
         # λ sums to 1 only up to rounding: its excess times the size of logits is within the error
         bound = np.minimum((values - averaged).max(axis=1), (values - led).max(axis=1))
-        return np.asarray(np.minimum(bound + 2 * self.error, self.ceiling))
+        return np.asarray(np.fmin(bound + 2 * self.error, self.ceiling))
 
     def _smooth_bounds(
         self, centre: FloatArray, half: FloatArray, logits: FloatArray, gibbs: FloatArray, mean: FloatArray
@@ -142,14 +150,15 @@ class _Search:
         top = logits.max(axis=1, keepdims=True)
         value = self.eps * np.log(np.exp((logits - top) / self.eps).sum(axis=1)) + top[:, 0]
         flat = value - (gibbs * logits).sum(axis=1)
-        bound = flat + 0.5 * self.curvature * (half**2).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            bound = flat + 0.5 * self.curvature * (half**2).sum(axis=1)
         for i in range(len(centre)):
             reach = np.abs(self.weights - mean[i]) @ half[i]
             shifted = (logits[i] - top[i, 0] + reach) / self.eps
             high = shifted.max()
             steep = self.eps * (np.log(np.exp(shifted - high).sum()) + high) + top[i, 0] - gibbs[i] @ logits[i]
-            bound[i] = min(bound[i], steep)
-        return np.asarray(np.minimum(bound + 3 * self.error, self.ceiling))
+            bound[i] = np.fmin(bound[i], steep)
+        return np.asarray(np.fmin(bound + 3 * self.error, self.ceiling))
 
     def _improve(self, gaps: FloatArray, points: FloatArray) -> None:
         place = int(gaps.argmax())

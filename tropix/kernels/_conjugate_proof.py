@@ -148,6 +148,8 @@ def _prove(sites, bias, points, eps, at, lowers, uppers):  # type: ignore[no-unt
             error = (2 * UNIT * abs(z[j]) + few * few * size[j]) / eps + 4 * UNIT * abs(exponent)
             if exponent <= 0.99 * CUT and not exponent + error <= 0.97 * CUT:
                 certain = False
+            if not exponent <= 1.0:  # NaN: the arithmetic left its range
+                certain = False
         for c in range(alive):
             j = index[c]
             exponent = (z[j] - top) / eps

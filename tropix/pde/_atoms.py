@@ -13,6 +13,8 @@ from tropix.exact import Rationals
 def costs_array(costs: npt.ArrayLike) -> FloatArray:
     """Costs (N,), real or +∞ (a site that is absent). Raises `InvalidInput` for NaN, −∞ and other shapes."""
     array = np.array(costs, dtype=np.float64) if np.size(costs) == 0 else np.asarray(costs)
+    if array.dtype.kind not in "fiub":
+        return real_array(array, "costs", 1)  # which refuses it
     absent = np.isposinf(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=np.bool_)
     if array.dtype.kind == "f" and np.isneginf(array).any():
         raise InvalidInput("costs contain -inf: expected real numbers, or +inf for a site that is absent")
@@ -32,9 +34,12 @@ def sites_array(sites: npt.ArrayLike, costs: FloatArray) -> FloatArray:
 
 def positive(number: float, name: str) -> float:
     """A normal float64 > 0; raises `InvalidInput` otherwise."""
-    value = temperature(number, name)
+    try:
+        value = temperature(number, name)
+    except InvalidInput:
+        value = 0.0
     if value == 0.0:
-        raise InvalidInput(f"{name} is 0: expected a number > 0")
+        raise InvalidInput(f"{name} is {number!r}: expected a finite number > 0, not subnormal")
     return value
 
 
@@ -51,8 +56,8 @@ def checked_points(points: npt.ArrayLike, sites: FloatArray, costs: FloatArray, 
         with np.errstate(over="ignore"):
             reach = np.abs(rows).max(axis=0) + np.abs(sites).max(axis=0)
             largest = (reach**2).sum() / (4 * time) + np.abs(costs).max()
-            steepest = reach.max() / time
-        if not (largest < LARGEST_LOGIT and steepest**2 < LARGEST_LOGIT):
+            steepest = (reach.max() / time) ** 2
+        if not (largest < LARGEST_LOGIT and steepest < LARGEST_LOGIT):
             raise InvalidInput(
                 "|x-y|^2/(4t) may exceed the range of float64 at these points: rescale x, or take t larger"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flint
@@ -34,7 +35,8 @@ def _bound(x: list[float], sites: FloatArray, costs: FloatArray, eps: float, t: 
     for k in range(len(x)):
         series = _expand(x, sites, costs, eps, t, k)
         residual += series[1] ** 2 - 2 * flint.arb(eps) * series[2]
-    return float(residual.abs_upper())
+    bound = float(residual.abs_upper())
+    return bound if bound >= 0.0 else math.inf  # what overflowed is not bounded
 
 
 def _expand(x: list[float], sites: FloatArray, costs: FloatArray, eps: float, t: float, axis: int | None) -> Any:

@@ -33,6 +33,8 @@ class Grid:
     periodic: bool
 
     def __init__(self, box: BoxLike, shape: Sequence[int], *, periodic: bool = False) -> None:
+        if isinstance(shape, int):
+            raise InvalidInput(f"grid of shape {shape}: expected a number of points for each axis, such as ({shape},)")
         sizes = tuple(int(n) for n in shape)
         if len(sizes) not in (1, 2):
             raise Unsupported(f"a grid of {len(sizes)} dimensions: one and two are supported")
@@ -74,12 +76,13 @@ class Grid:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GridSolution:
-    """Values (grid.shape) at time ``t``, reached in ``steps`` steps."""
+    """Values (grid.shape) at time ``t``, reached in ``steps`` steps; not ``complete`` if a later time was asked for."""
 
     grid: Grid
     values: FloatArray
     t: float
     steps: int
+    complete: bool = True
 
     def __repr__(self) -> str:
         return f"<GridSolution on {self.grid} at t={self.t:g} after {self.steps} steps>"

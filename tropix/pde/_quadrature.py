@@ -43,29 +43,30 @@ def convolve(solution: HopfCole, points: npt.ArrayLike, s: float) -> FloatArray:
 
 def _at(solution: HopfCole, x: FloatArray, s: float) -> float:
     eps, t, d = solution.eps, solution.t, solution.dimension
-    share = s / (t + s)
-    width = 2 * math.sqrt(eps * t * share)
-    centre, reach = _feet(solution, x, s)
+    share = 1 / (1 + t / s)  # of s in t + s, which may leave float64
+    width = 2 * math.sqrt(eps) * math.sqrt(t) * math.sqrt(share)
+    centre, reach = _feet(solution, x, s, share)
     rules = [hermite_rule(_size(r / width)) for r in reach]
     count = math.prod(len(nodes) for nodes, _ in rules)
     if count > MOST_NODES:
         raise Unsupported(
             f"quadrature needs {count} nodes at {x}, more than {MOST_NODES}: take eps or s larger, or d < 4"
         )
-    nodes = centre + width * np.array(list(product(*(nodes for nodes, _ in rules)))).reshape(count, d)
+    steps = centre + width * np.array(list(product(*(nodes for nodes, _ in rules)))).reshape(count, d)
     logs = np.array(list(product(*(logs for _, logs in rules)))).reshape(count, d).sum(axis=1)
-    terms = logs - (solution.value(nodes) + ((nodes - x) ** 2).sum(axis=1) / (4 * s)) / eps
+    kernel = ((steps / (2 * math.sqrt(s))) ** 2).sum(axis=1)  # of z − x itself: near x the sum z is rounded
+    terms = logs - (solution.value(x + steps) + kernel) / eps
     top = terms.max()
     # width^d over the heat kernel's (4πεs)^{d/2}, the root of (1 − share)/π a coordinate
-    factor = 0.5 * d * (math.log1p(-share) - math.log(math.pi))
+    factor = -0.5 * d * (math.log1p(s / t) + math.log(math.pi))
     return float(-eps * (top + math.log(math.fsum(np.exp(terms - top))) + factor))
 
 
-def _feet(solution: HopfCole, x: FloatArray, s: float) -> tuple[FloatArray, FloatArray]:
-    """Centre and half-widths of the box of the feet that count at x."""
+def _feet(solution: HopfCole, x: FloatArray, s: float, share: float) -> tuple[FloatArray, FloatArray]:
+    """Centre and half-widths of the box of the feet that count at x, seen from x."""
     sites, costs, _ = solution._present
-    terms = (costs + ((x - sites) ** 2).sum(axis=1) / (4 * (solution.t + s))) / solution.eps
-    feet = x + (sites[terms <= terms.min() + NEGLIGIBLE] - x) * (s / (solution.t + s))
+    terms = (costs + ((x - sites) ** 2).sum(axis=1) / 4 / (solution.t + s)) / solution.eps
+    feet = (sites[terms <= terms.min() + NEGLIGIBLE] - x) * share
     return (feet.max(axis=0) + feet.min(axis=0)) / 2, np.ptp(feet, axis=0) / 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -10,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tropix.arrays import FloatArray, frozen, temperature
+from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 from tropix.pde._grid import Data, Grid, GridSolution, initial_values, product_points, sampled
 from tropix.pde._hamiltonians import Bound, Hamiltonian, Speeds, quadratic_speeds, speeds_of
 
 Scheme = Literal["weno5", "lax-friedrichs"]
+Progress = Callable[[float, float], None]
 BoundaryData = Callable[[FloatArray, float], npt.ArrayLike]
 """A function of points (n, d) and the time → values (n,)."""
 RUNGE_KUTTA = ((0.0, 1.0, 0.0), (0.75, 0.25, 1.0), (1 / 3, 2 / 3, 0.5))
@@ -38,6 +41,8 @@ def solve_on_grid(
     cfl: float = 0.5,
     max_step: float = math.inf,
     start: float = 0.0,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
 ) -> GridSolution:
     """Solve u_t + H(∇u) = εΔu from ``start`` to ``t`` on a grid, for the viscosity solution.
 
@@ -53,6 +58,9 @@ def solve_on_grid(
     Beyond the ends of a grid that is not periodic u is ``boundary(points, time)``, or without it continued linearly,
     which is right where characteristics leave the domain.
 
+    ``progress(time, t)`` is called after each step. After ``time_limit`` seconds, or an interrupt, the solution at the
+    time then reached comes back; it is not ``complete``.
+
     Raises `InvalidInput` for shapes that do not match, NaN, t < start, cfl outside (0, 1], unknown schemes, and where
     the solution leaves float64 (speeds that are no bounds).
 
@@ -64,7 +72,7 @@ def solve_on_grid(
     march = _March(grid, temperature(eps), hamiltonian, speeds, _scheme(scheme), boundary, _checked_cfl(cfl), start)
     if not (math.isfinite(t) and t >= start and max_step > 0):
         raise InvalidInput(f"t = {t}, start = {start}, max_step = {max_step}: expected start <= t and max_step > 0")
-    return march.run(initial, float(t), max_step)
+    return march.run(initial, float(t), max_step, Deadline(time_limit), progress)
 
 
 class _March:
@@ -99,11 +107,24 @@ class _March:
         self.inside = (slice(HALO, -HALO) if grid.dimension == 2 else slice(None), slice(HALO, -HALO))
         self.ghosts = [] if boundary is None else self._ghosts()
 
-    def run(self, initial: Data | npt.ArrayLike, t: float, max_step: float) -> GridSolution:
-        base, first, second = np.zeros(self.shape), np.zeros(self.shape), np.zeros(self.shape)
+    def run(
+        self, initial: Data | npt.ArrayLike, t: float, max_step: float, deadline: Deadline, progress: Progress | None
+    ) -> GridSolution:
+        base = np.zeros(self.shape)
         base[self.inside] = initial_values(initial, self.grid).reshape(base[self.inside].shape)
-        steps = 0
-        while self.time < t:
+        self.reached = base, self.time, 0
+        with contextlib.suppress(KeyboardInterrupt):  # what was reached is whole: a step is entered when it is done
+            self._run(t, max_step, deadline, progress)
+        now, time, steps = self.reached
+        values = now[self.inside].reshape(self.grid.shape).copy()
+        if not np.isfinite(values).all():
+            raise InvalidInput("the solution left float64: the speeds given are no bounds, or the data are too steep")
+        frozen(values)
+        return GridSolution(self.grid, values, time, steps, time >= t)
+
+    def _run(self, t: float, max_step: float, deadline: Deadline, progress: Progress | None) -> None:
+        base, first, second = self.reached[0], np.zeros(self.shape), np.zeros(self.shape)
+        while self.time < t and not deadline.passed:
             self._fill(base, self.time)
             step = min(self.largest_step(base), max_step)
             final = self.time + step >= t
@@ -120,12 +141,9 @@ class _March:
                 now = target
             base, first, second = now, base, second if now is first else first
             self.time = t if final else self.time + step
-            steps += 1
-        values = base[self.inside].reshape(self.grid.shape).copy()
-        if not np.isfinite(values).all():
-            raise InvalidInput("the solution left float64: the speeds given are no bounds, or the data are too steep")
-        frozen(values)
-        return GridSolution(self.grid, values, t, steps)
+            self.reached = base, self.time, self.reached[2] + 1
+            if progress is not None:
+                progress(self.time, t)
 
     def _dissipation(self, u: FloatArray) -> FloatArray:
         """Bounds of |∂H/∂p_k| over the slopes of u, (d,)."""

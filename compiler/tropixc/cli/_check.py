@@ -57,6 +57,10 @@ def check_command(
     where = domain(box, around, radius, loaded.circuit.input_size)
     rows = None if data is None else read_points(data, loaded.circuit.input_size)
     names = None if edges is None else [name.strip() for name in edges.split(",")]
+    if plot is not None:
+        from tropix.diagram import check_drawable
+
+        check_drawable(loaded.circuit, heats)
     found = _checked(loaded, heats, box=where, data=rows, edges=names, t=t, points=points, seed=seed, solves=solves)
     if plot is not None:
         from tropix.diagram import figure_bytes
@@ -120,6 +124,8 @@ def _print(loaded: LoadedModel, found: Diagram, where: Any) -> None:
         out.print(_orders(found))
     bad = len(found.violated)
     text = "[green]every edge that applies holds[/green]" if not bad else f"[bold red]{bad} violated[/bold red]"
+    if all(row.verdict == "not applicable" for row in found.rows):
+        text = "no edge applies: nothing was compared"
     out.print(f"\n{text} ({found.seconds:.1f} s)")
 
 

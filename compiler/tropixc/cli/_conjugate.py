@@ -82,9 +82,8 @@ def _print(rows: list[dict[str, Any]], how: str) -> None:
         table.add_column(heading)
     for row in rows:
         shown = row["x"] if row["x"] is not None else row["separation"]
-        value = (
-            f"{row['value']:.12g}" if row["value"] is not None else ("inf" if row["status"] == "outside" else "unknown")
-        )
+        infinite = row["value"] is None and row["gap"] == 0.0  # outside the domain
+        value = f"{row['value']:.12g}" if row["value"] is not None else ("inf" if infinite else "unknown")
         gap = "unknown" if row["gap"] is None else f"{row['gap']:.1e}"
         table.add_row(_short(row["y"]), value, gap, row["status"], Text("" if shown is None else _short(shown)))
     out.print(table)

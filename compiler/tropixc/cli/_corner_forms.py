@@ -63,9 +63,7 @@ def _print(found: Sequence[dict[str, Any]], notes: Sequence[str]) -> None:
             rows, t = one["sites"], f"{one['t']:g}"
         table.add_row(Text(name), one["kind"], str(len(rows[0])), str(len(rows)), f"{one['eps']:g}", t)
     out.print(table)
-    statement = found[0].get(
-        "program", "u = -eps log sum_j exp(-(g_j + |x - y_j|^2/4t)/eps) + (d eps/2) log(4 pi eps t)"
-    )
+    statement = found[0].get("program", SOLUTION)
     out.print(f"\n{statement}", markup=False, soft_wrap=True)
     for note in notes:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
