@@ -36,7 +36,7 @@ _HOMES = {
     "equivalent": "tropix.polynomials",
 }
 _ROOMS = {
-    "boxes", "circuits", "convex", "diagram", "exact", "kernels", "linalg", "pde", "polynomials", "regions",
+    "boxes", "certify", "circuits", "convex", "diagram", "exact", "kernels", "linalg", "pde", "polynomials", "regions",
     "semirings",
 }  # fmt: skip
 

@@ -26,7 +26,6 @@ def conjugate_command(
 ) -> None:
     """The convex conjugate f*(y) = sup_x <x, y> - f(x) of a convex output, with a proved duality gap."""
     from tropix.convex import conjugate
-
     from tropixc.cli._models import load_model
 
     loaded = load_model(model, graph_output)

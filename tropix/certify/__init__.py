@@ -1,0 +1,1 @@
+"""Robustness certificates and properties of circuits: bounds that prove, attacks that refute."""
