@@ -98,7 +98,7 @@ def search(
         witness = _witness(circuit, query, forms, lower[left], upper[left], confirm)
         if witness is not None:
             return Outcome("sat", witness, done, deadline.elapsed)
-        remaining = _Parts(lower, upper, _pairs(propagation, gaps)).take(left)
+        remaining = _Parts(lower, upper, gaps).take(left)
         score = np.abs(forms.slopes[left]) * (remaining.upper - remaining.lower)[:, None, :]
         closest = np.argmax((bound - query.bounds)[left], axis=1)
         halves, stuck = _halves(remaining, score[np.arange(len(score)), closest] + 0.1 * score.mean(axis=1))
@@ -149,10 +149,6 @@ def _witness(
         if found is not None:
             return found
     return None
-
-
-def _pairs(propagation: Propagation, gaps: dict[int, Differences]) -> dict[int, Differences]:
-    return gaps
 
 
 def _halves(parts: _Parts, score: FloatArray) -> tuple[_Parts | None, bool]:
