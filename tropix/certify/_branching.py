@@ -90,7 +90,7 @@ def search(
         if circuit.output == 0:
             rows = {0: (query.inputs + query.outputs)[None]}
         forms = propagation.forms(state, rows)
-        bound = forms.least(parts.lower, parts.upper)
+        bound = np.maximum(forms.least(parts.lower, parts.upper), propagation.interval_least(state, rows))
         lower, upper, empty = contracted(forms, query.bounds, parts.lower, parts.upper)
         left = ~((bound > query.bounds).any(axis=1) | empty)
         if not left.any():

@@ -153,8 +153,8 @@ def _above_corners(low: FloatArray, high: FloatArray, eps: float) -> tuple[Float
     width = low.shape[2]
     corners = list(product((0, 1), repeat=width))
     values = np.stack([_sum_at(np.where(np.array(corner, dtype=bool), high, low), eps) for corner in corners])
-    gaps = np.where(high > low, high - low, np.inf)
-    gaps = np.where(np.isfinite(low), gaps, np.inf)
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(np.isfinite(low) & (high > low), high - low, np.inf)
     slopes = np.zeros_like(low)
     for i in range(width):
         rise = [

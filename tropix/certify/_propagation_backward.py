@@ -98,6 +98,18 @@ class Substitution:
             work.waiting[i] = row if live is None else np.ascontiguousarray(row[..., live])
         return self.finish(state, work, planes or state.planes)
 
+    def interval_least(self, state: Bounded, rows: Mapping[int, FloatArray]) -> FloatArray:
+        """Lower bounds (B, R) of Σ_i rows[i]·(values of node i) from the bounds of the values alone."""
+        total, weight = np.zeros((1, 1)), np.zeros((1, 1))
+        for i, row in rows.items():
+            ends = state.ends[i]
+            part, _ = substitute_constants(row, ends.lower[:, None], ends.upper[:, None], ends.size)
+            with np.errstate(invalid="ignore"):
+                total, weight = total + part, weight + sizes(row, ends.size)
+        with np.errstate(invalid="ignore"):
+            bound = total - self.unit * weight - TINY
+        return np.where(np.isnan(bound), -np.inf, bound)
+
     def differences(self, state: Bounded, source: int, entries: IntArray, others: IntArray) -> Forms:
         """Affine functions below v_e − v_o for values of node ``source``: entries e and others o, (1 or B, R)."""
         work = Rows(len(state.lower), entries.shape[1])
