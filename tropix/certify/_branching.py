@@ -1,25 +1,33 @@
-"""Branch and bound over the input box: is there a point of it where affine inequalities in (x, F(x)) hold?"""
+"""Branch and bound: is there a point of a box where affine inequalities in (x, F(x)) hold?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from tropix.arrays import BoolArray, FloatArray
-from tropix.certify._planes_nodes import Differences
+from tropix.arrays import BoolArray, FloatArray, IntArray
+from tropix.certify._branching_parts import Parts, halves, popped, tie_halves
 from tropix.certify._propagation import Propagation
 from tropix.certify._propagation_backward import UNIT, Forms
-from tropix.circuits import Circuit
+from tropix.certify._propagation_slopes import Optimised, optimised
+from tropix.circuits import Circuit, LogSumExp
 from tropix.deadline import Deadline
 
+FEW_INPUTS = 8
+"""Up to so many free coordinates the box is split, beyond that the ties of maxima."""
+STEPS = 12
+"""Steps in which slopes and multipliers are improved where ties are split."""
 BATCH_VALUES = 3_000_000
-"""So many floats the rows of one layer of a batch may have."""
 LARGEST_BATCH = 512
+"""So many floats the rows of one layer of a batch may have; so many boxes a batch."""
+LOOSE = 1e-9
+"""Planes that miss their maxima by less than this share are as good as exact: such boxes are split themselves."""
 Witness = TypeVar("Witness")
 Status = Literal["sat", "unsat", "unknown", "timeout"]
+Split = Literal["auto", "inputs", "ties"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +49,16 @@ class Query:
         values = points @ self.inputs.T + circuit(points) @ self.outputs.T - self.bounds
         return np.asarray(values.max(axis=1, initial=-np.inf))
 
+    def rows(self, circuit: Circuit) -> dict[int, FloatArray]:
+        """The rows by node, as backward substitution takes them."""
+        if circuit.output == 0:
+            return {0: (self.inputs + self.outputs)[None]}
+        return {circuit.output: self.outputs[None], **({0: self.inputs[None]} if self.inputs.any() else {})}
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome(Generic[Witness]):
-    """``sat`` with a confirmed witness, ``unsat`` if every part of the box was excluded, else why not; counts."""
+    """``sat`` with a confirmed witness, ``unsat`` if every part of the box was excluded, else why not; parts seen."""
 
     status: Status
     witness: Witness | None
@@ -52,59 +66,60 @@ class Outcome(Generic[Witness]):
     seconds: float
 
 
-@dataclass(eq=False)
-class _Parts:
-    """Boxes (N, d) that are still to be excluded, and for each what its parent knew of differences in segments."""
-
-    lower: FloatArray
-    upper: FloatArray
-    known: dict[int, Differences]
-
-    def take(self, index: BoolArray | slice | np.ndarray) -> _Parts:
-        known = {i: Differences(g.lower[index], g.upper[index], g.pivot[index]) for i, g in self.known.items()}
-        return _Parts(self.lower[index], self.upper[index], known)
-
-
 def search(
     propagation: Propagation,
     query: Query,
     deadline: Deadline,
     confirm: Callable[[FloatArray], Witness | None],
+    split: Split = "auto",
 ) -> Outcome[Witness]:
     """Split the box until every part is excluded, or `confirm` accepts a point as a witness, or time is over.
 
-    A part is excluded where the linear lower bound of a row exceeds its bound, errors of rounding included, or where
-    the rows' halfspaces have no common point with it coordinate by coordinate; else it shrinks to those.
+    A part is excluded where the lower bound of a row exceeds its bound, errors of rounding included, where the rows'
+    halfspaces have no common point with it coordinate by coordinate (else it shrinks to those), or where the ties
+    decided in it contradict each other. It is split at the middle of a coordinate or along the tie of two entries of a
+    maximum, whose halfspace enters the bounds of both sides by its multiplier.
     """
     circuit = propagation.circuit
-    stack = [_Parts(query.lower[None], query.upper[None], {})]
-    batch = _batch_size(circuit)
-    done, undecided = 0, False
+    ties = split == "ties" or (split == "auto" and int((query.lower < query.upper).sum()) > FEW_INPUTS)
+    ties = ties and any(_is_maximum(circuit, i) for i in propagation.needed)
+    rows, batch = query.rows(circuit), _batch_size(circuit)
+    stack = [Parts(query.lower[None], query.upper[None])]
+    done, undecided = 0, not len(query.bounds)
     while stack:
         if deadline.passed:
             return Outcome("timeout", None, done, deadline.elapsed)
-        parts = _popped(stack, batch)
-        done += len(parts.lower)
-        state, gaps = propagation.bounded(parts.lower, parts.upper, parts.known)
-        rows = {0: query.inputs[None], circuit.output: query.outputs[None]}
-        if circuit.output == 0:
-            rows = {0: (query.inputs + query.outputs)[None]}
-        forms = propagation.forms(state, rows)
-        bound = np.maximum(forms.least(parts.lower, parts.upper), propagation.interval_least(state, rows))
-        lower, upper, empty = contracted(forms, query.bounds, parts.lower, parts.upper)
-        left = ~((bound > query.bounds).any(axis=1) | empty)
-        if not left.any():
+        parts = popped(stack, batch)
+        done += len(parts)
+        state, parts.known = propagation.bounded(parts.lower, parts.upper, parts.known)
+        if ties:
+            found = optimised(propagation, state, parts.known, rows, parts.cuts(), STEPS)
+        else:
+            forms = propagation.forms(state, rows)
+            found = Optimised(forms.least(parts.lower, parts.upper), forms, {}, {})
+        bound = np.maximum(found.bound, propagation.interval_least(state, rows))
+        parts.lower, parts.upper, empty = contracted(found.forms, query.bounds, parts.lower, parts.upper)
+        left = np.flatnonzero(~((bound > query.bounds).any(axis=1) | empty | state.empty))
+        if not len(left):
             continue
-        witness = _witness(circuit, query, forms, lower[left], upper[left], confirm)
+        closest = (bound - query.bounds)[left].argmax(axis=1, keepdims=False) if bound.shape[1] else left * 0
+        parts, slopes = parts.take(left), found.forms.slopes[left]
+        witness = _witness(circuit, query, slopes[np.arange(len(left)), closest], parts, confirm)
         if witness is not None:
             return Outcome("sat", witness, done, deadline.elapsed)
-        remaining = _Parts(lower, upper, gaps).take(left)
-        score = np.abs(forms.slopes[left]) * (remaining.upper - remaining.lower)[:, None, :]
-        closest = np.argmax((bound - query.bounds)[left], axis=1)
-        halves, stuck = _halves(remaining, score[np.arange(len(score)), closest] + 0.1 * score.mean(axis=1))
-        undecided |= stuck
-        if halves is not None:
-            stack.append(halves)
+        by_tie = _ties(found, left, bound[left])
+        if by_tie is not None:
+            chosen, node, segment = by_tie
+            values = {i: v[left][chosen] for i, v in found.values.items()}
+            stack.append(tie_halves(propagation, parts.take(chosen), node[chosen], segment[chosen], values))
+            parts, slopes, closest = parts.take(~chosen), slopes[~chosen], closest[~chosen]
+        if len(parts):
+            score = np.abs(slopes) * (parts.upper - parts.lower)[:, None, :]
+            score = score[np.arange(len(score)), closest] + 0.1 * score.mean(axis=1)
+            two, stuck = halves(parts, score)
+            undecided |= stuck
+            if two is not None:
+                stack.append(two)
     return Outcome("unknown" if undecided else "unsat", None, done, deadline.elapsed)
 
 
@@ -122,8 +137,7 @@ def contracted(
             total = parts.sum(axis=1, keepdims=True)
             size = np.maximum(np.abs(lower), np.abs(upper))
             slack = (4 * len(slope[0]) + 16) * UNIT * ((np.abs(slope) * size).sum(axis=1) + np.abs(room[:, r]))
-            limit = (room[:, r] + slack)[:, None] - (total - parts)
-            limit = limit / slope
+            limit = ((room[:, r] + slack)[:, None] - (total - parts)) / slope
             usable = np.isfinite(limit) & (slope != 0.0)
             limit = np.where(usable, limit, 0.0)
             reach = 4 * UNIT * np.abs(limit) + 1e-300
@@ -135,15 +149,16 @@ def contracted(
 def _witness(
     circuit: Circuit,
     query: Query,
-    forms: Forms,
-    lower: FloatArray,
-    upper: FloatArray,
+    slopes: FloatArray,
+    parts: Parts,
     confirm: Callable[[FloatArray], Witness | None],
 ) -> Witness | None:
-    points = 0.5 * (lower + upper)
+    """Try the middles of boxes, and the corners towards which their closest rows fall."""
+    middle = np.clip(0.5 * (parts.lower + parts.upper), query.lower, query.upper)
+    points = np.vstack([middle, np.where(slopes > 0, parts.lower, parts.upper)])
     excess = query.excess(circuit, points)
     for i in np.argsort(excess)[:3]:
-        if excess[i] > 1e-9:
+        if excess[i] > 1e-9 * (1.0 + np.abs(query.bounds).max(initial=0.0)):
             break
         found = confirm(points[i])
         if found is not None:
@@ -151,51 +166,23 @@ def _witness(
     return None
 
 
-def _halves(parts: _Parts, score: FloatArray) -> tuple[_Parts | None, bool]:
-    """Each box cut in two across the coordinate of the highest score; whether some cannot be cut."""
-    middle = 0.5 * (parts.lower + parts.upper)
-    possible = (middle > parts.lower) & (middle < parts.upper)
-    axis = np.where(possible, score, -1.0).argmax(axis=1)
-    rows = np.arange(len(axis))
-    able = possible[rows, axis]
-    if not able.any():
-        return None, True
-    parts, axis, middle = parts.take(able), axis[able], middle[able]
-    rows = np.arange(len(axis))
-    twice = parts.take(np.repeat(rows, 2))
-    cut = middle[rows, axis]
-    twice.upper[2 * rows, axis] = cut
-    twice.lower[2 * rows + 1, axis] = cut
-    return twice, not able.all()
+def _ties(found: Optimised, left: IntArray, bound: FloatArray) -> tuple[BoolArray, IntArray, IntArray] | None:
+    """Which parts to split by a tie, and by which: the node and segment whose plane is loosest."""
+    if not found.loose:
+        return None
+    nodes = np.concatenate([np.full(loose.shape[1], i) for i, loose in found.loose.items()])
+    segments = np.concatenate([np.arange(loose.shape[1]) for loose in found.loose.values()])
+    loose = np.concatenate([loose[left] for loose in found.loose.values()], axis=1)
+    best = loose.argmax(axis=1)
+    chosen = loose[np.arange(len(best)), best] > LOOSE * (
+        1.0 + np.abs(np.where(np.isfinite(bound), bound, 0)).max(axis=1)
+    )
+    return (chosen, nodes[best], segments[best]) if chosen.any() else None
 
 
-def _popped(stack: list[_Parts], batch: int) -> _Parts:
-    """The last boxes of the stack, up to a batch."""
-    taken: list[_Parts] = []
-    count = 0
-    while stack and count < batch:
-        last = stack.pop()
-        room = batch - count
-        if len(last.lower) > room:
-            cut = len(last.lower) - room
-            stack.append(last.take(slice(0, cut)))
-            last = last.take(slice(cut, None))
-        taken.append(last)
-        count += len(last.lower)
-    return taken[0] if len(taken) == 1 else _joined(taken)
-
-
-def _joined(parts: Sequence[_Parts]) -> _Parts:
-    nodes = set.intersection(*(set(part.known) for part in parts))
-    known = {
-        i: Differences(
-            np.concatenate([part.known[i].lower for part in parts]),
-            np.concatenate([part.known[i].upper for part in parts]),
-            np.concatenate([part.known[i].pivot for part in parts]),
-        )
-        for i in nodes
-    }
-    return _Parts(np.concatenate([part.lower for part in parts]), np.concatenate([part.upper for part in parts]), known)
+def _is_maximum(circuit: Circuit, i: int) -> bool:
+    node = circuit.nodes[i]
+    return isinstance(node, LogSumExp) and node.eps == 0.0
 
 
 def _batch_size(circuit: Circuit) -> int:

@@ -13,13 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tropix.arrays import BoolArray, FloatArray, IntArray
 
 CORNER_WIDTH = 4
 """Segments of at most so many entries are bounded above at all corners of their box."""
+
+Entry = TypeVar("Entry", np.float64, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +57,7 @@ class Layout:
         """Values (..., M) of entries as (..., K, W)."""
         return np.where(self.present, values[..., self.entries], absent)
 
-    def flat(self, table: FloatArray) -> FloatArray:
+    def flat(self, table: npt.NDArray[Entry]) -> npt.NDArray[Entry]:
         """The entries (..., M) of a table (..., K, W)."""
         return np.ascontiguousarray(table[..., self.present])
 

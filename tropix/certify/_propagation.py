@@ -45,7 +45,7 @@ class Propagation(Substitution):
 
         ``known``: such bounds that hold on the boxes already; what they decide is not bounded again.
         """
-        state = Bounded(lower, upper)
+        state = Bounded(lower, upper, np.zeros(len(lower), dtype=np.bool_))
         gaps: dict[int, Differences] = {}
         nothing = np.zeros((len(lower), 0))
         for i, node in enumerate(self.circuit.nodes[: self.circuit.output + 1]):
@@ -59,7 +59,8 @@ class Propagation(Substitution):
                     self._tighten(state, source)
             state.ends.append(node_ends(node, state.ends, lower, upper, self.layouts.get(i), gaps.get(i)))
             if not isinstance(node, Input | Affine):
-                state.planes[i] = self.folded(self._planes(state, i, gaps.get(i)))
+                state.whole[i] = self._planes(state, i, gaps.get(i))
+                state.planes[i] = self.folded(state.whole[i])
         return state, gaps
 
     def _planes(self, state: Bounded, i: int, gaps: Differences | None) -> Planes:
@@ -95,7 +96,7 @@ class Propagation(Substitution):
         absent = np.broadcast_to(~layout.present, (len(state.lower), count, width))
         if known is not None:
             absent = absent | (known.upper == -np.inf)
-        pivot = _pivots(layout, ends, absent)
+        pivot = _pivots(layout, ends, absent, isinstance(node, Gibbs))
         if width == 1:
             zero = np.zeros(absent.shape)
             return Differences(zero, zero, pivot)
@@ -103,6 +104,7 @@ class Propagation(Substitution):
         if known is not None and width == 2:
             low, high = np.fmax(low, known.lower), np.fmin(high, known.upper)
         own = np.arange(width) == pivot[..., None]
+        state.empty |= (~own & ~absent & (low > high)).any(axis=(1, 2))
         low, high = _cleaned(low, high, own, absent)
         wanted = ~own & ~absent
         if node.eps == 0.0:
@@ -111,6 +113,7 @@ class Propagation(Substitution):
                 wanted &= low < 0.0  # the second one never does
         if wanted.any():
             low, high = self._substituted(state, node.source, layout, pivot, wanted, low, high)
+            state.empty |= (~own & ~absent & (low > high)).any(axis=(1, 2))
             low, high = _cleaned(low, high, own, absent)
         out = absent
         if node.eps == 0.0:
@@ -149,15 +152,15 @@ class Propagation(Substitution):
         return low.reshape(wanted.shape), high.reshape(wanted.shape)
 
 
-def _pivots(layout: Layout, ends: Ends, absent: BoolArray) -> IntArray:
-    """The second of two entries; else the one that is largest in the middle."""
+def _pivots(layout: Layout, ends: Ends, absent: BoolArray, paired: bool) -> IntArray:
+    """The second of two entries (among wider segments if ``paired``), else the one that is largest in the middle."""
     if layout.present.shape[1] <= 2:
         return np.broadcast_to(layout.widths - 1, absent.shape[:2])
     with np.errstate(invalid="ignore"):
         middle = 0.5 * (ends.lower + ends.upper)
     middle = np.where(np.isfinite(middle), middle, 0.0)
     pivots = np.where(absent, -np.inf, layout.table(middle, -np.inf)).argmax(axis=2)
-    return np.where(layout.widths == 2, 1, pivots)
+    return np.where(layout.widths == 2, 1, pivots) if paired else pivots
 
 
 def _from_intervals(layout: Layout, ends: Ends, pivot: IntArray) -> tuple[FloatArray, FloatArray]:

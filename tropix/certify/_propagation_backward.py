@@ -41,20 +41,44 @@ class Forms:
 
 @dataclass(eq=False)
 class Bounded:
-    """What is known of a circuit's nodes over each box of a batch: bounds, planes, and sizes of affine sums."""
+    """What is known of a circuit's nodes over each box of a batch.
+
+    Bounds, planes (folded, and ``whole`` as they were made), and sizes of affine sums; ``empty`` (B,) where what was
+    known beforehand contradicts the bounds, so that no point is left.
+    """
 
     lower: FloatArray
     upper: FloatArray
+    empty: BoolArray
     ends: list[Ends] = field(default_factory=list)
     planes: dict[int, Planes] = field(default_factory=dict)
+    whole: dict[int, Planes] = field(default_factory=dict)
     sizes: dict[int, FloatArray] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Halfspaces:
+    """Entries of a segmented node's source with v_winner ≥ v_loser on some boxes of a batch: (H,) each.
+
+    A multiplier ≥ 0 times v_winner − v_loser may be taken off any lower bound.
+    """
+
+    box: IntArray
+    winner: IntArray
+    loser: IntArray
+
+
 class Rows:
-    """A sum of rows·values of some nodes, while it is substituted backwards; rows (1 or B, R, live outputs)."""
+    """A sum of rows·values of some nodes, while it is substituted backwards; rows (1 or B, R, live outputs).
+
+    ``record``: if given, the rows of each nonlinear node are kept there. ``cuts``: halfspaces by node, and multipliers
+    (H, R) of each.
+    """
 
     def __init__(self, batch: int, count: int) -> None:
         self.waiting: dict[int, FloatArray] = {}
+        self.record: dict[int, FloatArray] | None = None
+        self.cuts: Mapping[int, tuple[Halfspaces, FloatArray]] = {}
         self.constant = np.zeros((batch, count))
         self.weight = np.zeros((batch, count))
 
@@ -83,13 +107,19 @@ class Substitution:
         """At least twice the relative rounding of any sum here."""
 
     def forms(
-        self, state: Bounded, rows: Mapping[int, FloatArray], planes: Mapping[int, Planes] | None = None
+        self,
+        state: Bounded,
+        rows: Mapping[int, FloatArray],
+        planes: Mapping[int, Planes] | None = None,
+        cuts: Mapping[int, tuple[Halfspaces, FloatArray]] | None = None,
+        record: dict[int, FloatArray] | None = None,
     ) -> Forms:
         """Affine functions of x below Σ_i rows[i]·(values of node i), on each box: rows[i] (1 or B, R, size).
 
-        ``planes``: others than those of the state.
+        ``planes``: others than those of the state. ``cuts`` and ``record``: see `Rows`.
         """
         work = Rows(len(state.lower), max(row.shape[1] for row in rows.values()))
+        work.record, work.cuts = record, cuts or {}
         for i, row in rows.items():
             work.weight += sizes(row, state.ends[i].size)  # the rows themselves may be rounded
             live = self.live.get(i)
@@ -163,6 +193,8 @@ class Substitution:
                 self._add(state, work, term.source, amount)
             return
         plane = planes[i]
+        if work.record is not None:
+            work.record[i] = row
         constant, weight = substitute_constants(row, plane.lower, plane.upper, plane.size)
         with np.errstate(invalid="ignore"):
             work.constant += constant
@@ -175,7 +207,27 @@ class Substitution:
                 moved = np.zeros((*slopes.shape[:2], size))
                 moved[..., tap.columns] = slopes
                 slopes = moved
+            if i in work.cuts:
+                self._cut(state, work, tap.source, slopes, *work.cuts[i])
             self._add(state, work, tap.source, slopes)
+
+    def _cut(
+        self, state: Bounded, work: Rows, source: int, slopes: FloatArray, cuts: Halfspaces, multipliers: FloatArray
+    ) -> None:
+        """Take the multipliers times (v_winner − v_loser) off a sum, in place."""
+        live, size = self.live.get(source), state.ends[source].size
+        for entry, sign in ((cuts.winner, -1.0), (cuts.loser, 1.0)):
+            amount = sign * multipliers
+            np.add.at(work.weight, cuts.box, multipliers * size[cuts.box, entry][:, None])
+            if live is not None:
+                fixed = ~live[entry]
+                values = np.where(fixed, self._bias(source)[entry], 0.0)
+                np.add.at(work.constant, cuts.box, amount * values[:, None])
+                kept = ~fixed
+                entry, amount, box = (np.cumsum(live) - 1)[entry[kept]], amount[kept], cuts.box[kept]
+            else:
+                box = cuts.box
+            np.add.at(slopes, (box[:, None], np.arange(slopes.shape[1]), entry[:, None]), amount)
 
     def _add(self, state: Bounded, work: Rows, source: int, amount: FloatArray) -> None:
         held = work.waiting.get(source)
