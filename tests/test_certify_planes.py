@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from tropix import Circuit
+from tropix.certify._branching_parts import Parts, tie_halves
 from tropix.certify._planes import Layout, segment_planes
 from tropix.certify._planes_curves import CURVES, curve_planes, sigmoid
 from tropix.certify._propagation import Propagation
-from tropix.circuits import CircuitBuilder, Gibbs, uniform_segments
+from tropix.certify._propagation_slopes import optimised
+from tropix.circuits import CircuitBuilder, Gibbs, LogSumExp, uniform_segments
 from tropix.kernels import (
     substitute_constants,
     substitute_constants_numpy,
@@ -244,3 +246,84 @@ def test_substitution_kernels_equal_their_twins(shapes: tuple[int, int, int, int
         strict=True,
     ):
         np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("make", [everything, assorted])
+def test_improved_slopes_hold_and_are_not_worse(make, seed: int) -> None:
+    circuit = make(seed)
+    rng = np.random.default_rng(seed)
+    lower, upper = boxes(rng, circuit, 3)
+    propagation = Propagation(circuit)
+    state, gaps = propagation.bounded(lower, upper)
+    rows = {circuit.output: rng.normal(size=(1, 2, circuit.output_size))}
+    plain = optimised(propagation, state, gaps, rows, {}, 0)
+    better = optimised(propagation, state, gaps, rows, {}, 8)
+    assert (better.bound >= plain.bound).all()
+    for b in range(3):
+        points = lower[b] + rng.uniform(size=(200, lower.shape[1])) * (upper[b] - lower[b])
+        found = circuit(np.clip(points, lower[b], upper[b])) @ rows[circuit.output][0].T
+        assert (found >= better.bound[b] - 1e-10 * (1 + np.abs(found))).all()
+        below = points @ better.forms.slopes[b].T + better.forms.constant[b] - better.forms.error[b]
+        assert (found >= np.where(np.isnan(below), -np.inf, below) - 1e-10 * (1 + np.abs(found))).all()
+
+
+def deep(seed: int, widths: tuple[int, ...], eps: float, group: int = 2, inputs: int = 3) -> Circuit:
+    rng = np.random.default_rng(seed)
+    builder = CircuitBuilder(inputs)
+    node = 0
+    for width in widths:
+        size = builder.size(node)
+        rows = rng.normal(size=(width * (group if group > 2 else 1), size)) / np.sqrt(size)
+        forms = builder.affine([(node, rows)], 0.2 * rng.normal(size=len(rows)))
+        if group > 2:
+            node = builder.log_sum_exp(forms, eps, uniform_segments(width, group))
+        else:
+            node = builder.pairs_with_zero(forms, eps)
+    return builder.build(builder.affine([(node, rng.normal(size=(2, builder.size(node))))], np.zeros(2)))
+
+
+@pytest.mark.parametrize("eps", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("group", [2, 3, 6])
+def test_improved_slopes_gain(eps: float, group: int) -> None:
+    circuit = deep(0, (8, 8), eps, group)
+    propagation = Propagation(circuit)
+    box = -0.5 * np.ones((1, 3)), 0.5 * np.ones((1, 3))
+    state, gaps = propagation.bounded(*box)
+    rows = {circuit.output: np.vstack([np.eye(2), -np.eye(2)])[None]}
+    plain = optimised(propagation, state, gaps, rows, {}, 0).bound
+    assert (optimised(propagation, state, gaps, rows, {}, 20).bound.sum() - plain.sum()) > 1e-3 * abs(plain.sum())
+
+
+@pytest.mark.parametrize("group", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_both_sides_of_a_tie_keep_their_points(group: int, seed: int) -> None:
+    """Down a random path of ties the bounds hold at all samples that lie on the chosen sides."""
+    circuit = deep(seed, (5, 4), 0.0, group)
+    rng = np.random.default_rng(seed)
+    propagation = Propagation(circuit)
+    parts = Parts(-np.ones((1, 3)), np.ones((1, 3)))
+    points = rng.uniform(-1, 1, size=(20000, 3))
+    rows = {circuit.output: np.array([[[1.0, -1.0], [-1.0, 0.5]]])}
+    plain = None
+    for _ in range(6):
+        state, parts.known = propagation.bounded(parts.lower, parts.upper, parts.known)
+        found = optimised(propagation, state, parts.known, rows, parts.cuts(), 10)
+        plain = found.bound if plain is None else plain
+        if len(points):
+            assert not state.empty[0]
+            values = circuit(points) @ rows[circuit.output][0].T
+            assert (values >= found.bound[0] - 1e-10).all()
+        loose = {i: table[0] for i, table in found.loose.items()}
+        node = max(loose, key=lambda i: loose[i].max())
+        if loose[node].max() < 1e-9:
+            break
+        two = tie_halves(propagation, parts, np.array([node]), np.array([loose[node].argmax()]), found.values)
+        side = int(rng.integers(2))
+        parts = two.take(slice(side, side + 1))
+        (cut,) = [h for i, h in parts.cuts().items() if i == node]
+        layer = circuit.nodes[node]
+        assert isinstance(layer, LogSumExp)
+        source = circuit.values(points)[layer.source]
+        points = points[(source[:, cut.winner] >= source[:, cut.loser]).all(axis=1)]
+    assert (found.bound > plain + 1e-6).any()

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from tropix import Circuit
-from tropix.certify._branching import contracted
+from tropix.certify._branching import Query, contracted, search
+from tropix.certify._propagation import Propagation
 from tropix.certify._propagation_backward import Forms
 from tropix.certify._vnnlib import parse_property, read_property
 from tropix.certify._vnnlib_verify import decide, verify_property
 from tropix.circuits import CircuitBuilder, uniform_segments
+from tropix.deadline import Deadline
 from tropix.errors import FormatError, InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.regions import enumerate
@@ -90,6 +92,34 @@ def test_a_maximum_that_is_only_touched(kind: str) -> None:
     assert at.witness.outputs[0] == best
     over = decide(circuit, parse_property(text(2, 1, "(assert (>= Y_0 0.2000000001))", ("-1", "0.1"))), 20)
     assert over.status == "unsat"
+
+
+@pytest.mark.parametrize("split", ["ties", "inputs"])
+@pytest.mark.parametrize("kind", ["relu", "maxout", "smooth"])
+@pytest.mark.parametrize("seed", range(3))
+def test_both_ways_of_splitting_decide(split: str, kind: str, seed: int) -> None:
+    circuit = network(seed, kind)
+    row = np.array([[-1.0, 0.3]])
+    top = maximum(circuit, -row[0])
+    for gap, status in ((0.02, "unsat"), (-0.02, "sat")):
+        bound = np.array([-top - gap * (1 + abs(top))])
+        query = Query(-np.ones(2), np.ones(2), np.zeros((1, 2)), row, bound)
+
+        def confirm(point: np.ndarray, query: Query = query) -> np.ndarray | None:
+            return point if query.excess(circuit, point[None])[0] <= 0 else None
+
+        found = search(Propagation(circuit), query, Deadline(60), confirm, split)  # type: ignore[arg-type]
+        assert found.status == status
+        assert (found.witness is None) == (status == "unsat")
+
+
+def test_ties_decide_where_inputs_are_many() -> None:
+    """max(x, 0) summed over 12 coordinates minus the sum of x is at least 0, and 0 wherever no x is negative."""
+    builder = CircuitBuilder(12)
+    active = builder.relu(builder.affine([(0, np.eye(12))], np.zeros(12)))
+    circuit = builder.build(builder.affine([(active, np.ones((1, 12))), (0, -np.ones((1, 12)))], [0.0]))
+    assert decide(circuit, parse_property(text(12, 1, "(assert (<= Y_0 -0.01))")), 30).status == "unsat"
+    assert decide(circuit, parse_property(text(12, 1, "(assert (<= Y_0 0))")), 30).status == "sat"
 
 
 def test_several_rows_and_cases_and_inputs_in_rows() -> None:

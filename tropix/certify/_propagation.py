@@ -117,7 +117,8 @@ class Propagation(Substitution):
             low, high = _cleaned(low, high, own, absent)
         out = absent
         if node.eps == 0.0:
-            out = out | (high < low.max(axis=2, keepdims=True))
+            leader = np.arange(width) == low.argmax(axis=2)[..., None]
+            out = out | (~leader & (high <= low.max(axis=2, keepdims=True)))
         return Differences(np.where(out, -np.inf, low), np.where(out, -np.inf, high), pivot)
 
     def _substituted(
