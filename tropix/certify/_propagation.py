@@ -22,7 +22,7 @@ from tropix.certify._planes_nodes import (
     product_planes,
 )
 from tropix.certify._propagation_backward import UNIT, Bounded, Substitution
-from tropix.certify._propagation_intervals import node_ends
+from tropix.certify._propagation_intervals import affine_ends, node_ends
 from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Pointwise, Product
 
 SHARE = 0.7
@@ -57,7 +57,13 @@ class Propagation(Substitution):
             elif isinstance(node, Product | Pointwise):
                 for source in dict.fromkeys(node.sources):
                     self._tighten(state, source)
-            state.ends.append(node_ends(node, state.ends, lower, upper, self.layouts.get(i), gaps.get(i)))
+            if isinstance(node, Affine):
+                ends, size = affine_ends(node, self.absolute[i], state.ends)
+                if np.isfinite(size).all():
+                    state.sizes[i] = size
+            else:
+                ends = node_ends(node, state.ends, lower, upper, self.layouts.get(i), gaps.get(i))
+            state.ends.append(ends)
             if not isinstance(node, Input | Affine):
                 state.whole[i] = self._planes(state, i, gaps.get(i))
                 state.planes[i] = self.folded(state.whole[i])

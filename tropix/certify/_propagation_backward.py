@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.certify._planes_nodes import Ends, Planes, Tap
+from tropix.certify._propagation_intervals import times
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Matrix
 from tropix.kernels import substitute_constants, substitute_slopes
 
@@ -274,18 +275,11 @@ class Substitution:
             for term, matrix in zip(node.terms, self.absolute[position], strict=True):
                 size = state.ends[term.source].size
                 finite = np.isfinite(size)
-                total = total + (matrix @ np.where(finite, size, 0.0).T).T
+                total = total + times(np.where(finite, size, 0.0)[:, None], matrix.T)[:, 0]
                 if not finite.all():
-                    total = np.where((matrix @ (~finite).T.astype(np.float64)).T > 0, np.inf, total)
+                    total = np.where(times((~finite)[:, None].astype(np.float64), matrix.T)[:, 0] > 0, np.inf, total)
             state.sizes[position] = np.asarray(total)
         return state.sizes[position]
-
-
-def times(rows: FloatArray, matrix: Matrix) -> FloatArray:
-    """Rows (B, R, n) times a matrix (n, m)."""
-    flat = rows.reshape(-1, rows.shape[2])
-    product = flat @ matrix if isinstance(matrix, np.ndarray) else (sp.csr_array(matrix.T) @ flat.T).T
-    return np.ascontiguousarray(product).reshape(*rows.shape[:2], matrix.shape[1])
 
 
 def sizes(rows: FloatArray, size: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 
 from tropix.arrays import FloatArray
 from tropix.certify._planes import Layout
@@ -10,6 +11,8 @@ from tropix.certify._planes_nodes import Differences, Ends
 from tropix.circuits import Affine, Gibbs, Input, Interval, LogSumExp, Matrix, Node, Pointwise, Product, affine_interval
 
 UNIT = 2.0**-53
+SMALL_PRODUCT = 1 << 18
+"""Multiply-adds of a dense product that BLAS does on one thread."""
 
 
 def node_ends(
@@ -18,8 +21,6 @@ def node_ends(
     """Bounds (B, size) of a node's values from those of its sources; ``gaps`` bound differences within segments."""
     if isinstance(node, Input):
         return Ends(lower, upper)
-    if isinstance(node, Affine):
-        return affine_ends(node, found)
     if isinstance(node, LogSumExp):
         assert layout is not None
         assert gaps is not None
@@ -30,32 +31,34 @@ def node_ends(
         return _gibbs(node, layout, gaps)
     if isinstance(node, Product):
         return _product(found[node.left], found[node.right])
+    assert isinstance(node, Pointwise)
     return _pointwise(node, found[node.source])
 
 
-def affine_ends(node: Affine, found: list[Ends]) -> Ends:
-    """Bounds of Σ A v + b."""
+def affine_ends(node: Affine, absolute: list[Matrix], found: list[Ends]) -> tuple[Ends, FloatArray]:
+    """Bounds of Σ A v + b, and of Σ |A||v| + |b|; ``absolute`` holds the |A|."""
     batch = len(found[0].lower)
     lower = np.broadcast_to(node.bias, (batch, node.size))
     upper = lower
     size = np.abs(lower)
-    for term in node.terms:
-        low, high, weight = _term(term.matrix, found[term.source])
+    for term, matrix in zip(node.terms, absolute, strict=True):
+        low, high, weight = _term(term.matrix, matrix, found[term.source])
         lower, upper, size = lower + low, upper + high, size + weight
     widest = max((term.matrix.shape[1] for term in node.terms), default=0)
     slack = 4 * (widest + len(node.terms) + 4) * UNIT * size
     with np.errstate(invalid="ignore"):
-        return _ends(lower - slack, upper + slack)
+        return _ends(lower - slack, upper + slack), size
 
 
-def _term(matrix: Matrix, inner: Ends) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _term(matrix: Matrix, absolute: Matrix, inner: Ends) -> tuple[FloatArray, FloatArray, FloatArray]:
     if not (np.isfinite(inner.lower).all() and np.isfinite(inner.upper).all()):
         rows = [affine_interval(matrix, Interval(a, b)) for a, b in zip(inner.lower, inner.upper, strict=True)]
         ends = np.array([row.lower for row in rows]), np.array([row.upper for row in rows])
         return (*ends, np.where(np.isfinite(ends[0]) & np.isfinite(ends[1]), np.abs(ends[0]) + np.abs(ends[1]), 0.0))
     middle, radius = 0.5 * (inner.lower + inner.upper), 0.5 * (inner.upper - inner.lower)
-    centre, reach = (matrix @ middle.T).T, (abs(matrix) @ radius.T).T
-    return centre - reach, centre + reach, (abs(matrix) @ inner.size.T).T
+    centre = times(middle[:, None], matrix.T)[:, 0]
+    both = times(np.stack([radius, inner.size], axis=1), absolute.T)
+    return centre - both[:, 0], centre + both[:, 0], both[:, 1]
 
 
 def _log_sum_exp(node: LogSumExp, layout: Layout, inner: Ends, gaps: Differences) -> Ends:
@@ -130,3 +133,12 @@ def _pointwise(node: Pointwise, inner: Ends) -> Ends:
 
 def _ends(lower: FloatArray, upper: FloatArray) -> Ends:
     return Ends(np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper))
+
+
+def times(rows: FloatArray, matrix: Matrix) -> FloatArray:
+    """Rows (B, R, n) times a matrix (n, m)."""
+    if isinstance(matrix, np.ndarray) and rows.shape[1] * matrix.size <= SMALL_PRODUCT:
+        return np.asarray(rows @ matrix)  # box by box: BLAS starts no threads, which cost more than such products
+    flat = rows.reshape(-1, rows.shape[2])
+    product = flat @ matrix if isinstance(matrix, np.ndarray) else (sp.csr_array(matrix.T) @ flat.T).T
+    return np.ascontiguousarray(product).reshape(*rows.shape[:2], matrix.shape[1])

@@ -1,6 +1,6 @@
 """Better slopes of the planes below ⊕_ε, and multipliers of halfspaces, for given rows (after α,β-CROWN, 2021).
 
-The lower bound of a row is concave in neither, but its gradient is cheap: with λ_k the row's coefficient of output k and
+The lower bound of a row is concave in neither, but its gradient is cheap: with λ_k the coefficient of output k and
 v the values of the substituted planes at the corner of the box where the bound is attained, the derivative by π_i is
 λ_k⁺ (v_i − ε log π_i − ε), and by the multiplier of v_i ≥ v_j it is v_j − v_i. Weights move by multiplicative steps,
 which keep them in the simplex. Any slopes give a sound bound, so the best of all steps is kept.
