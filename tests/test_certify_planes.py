@@ -327,3 +327,24 @@ def test_both_sides_of_a_tie_keep_their_points(group: int, seed: int) -> None:
         source = circuit.values(points)[layer.source]
         points = points[(source[:, cut.winner] >= source[:, cut.loser]).all(axis=1)]
     assert (found.bound > plain + 1e-6).any()
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, np.inf])
+def test_bounds_on_balls(p: float) -> None:
+    circuit = deep(1, (6, 6), 0.2)
+    rng = np.random.default_rng(0)
+    centres, radii = rng.normal(size=(4, 3)), np.array([0.0, 0.01, 0.1, 0.5])
+    propagation = Propagation(circuit)
+    lower, upper = centres - radii[:, None], centres + radii[:, None]
+    state, _ = propagation.bounded(lower, upper)
+    forms = propagation.forms(state, {circuit.output: np.eye(2)[None]})
+    bound = forms.least_in_balls(centres, radii, p)
+    steps = rng.normal(size=(2000, 3))
+    steps /= np.linalg.norm(steps, ord=p, axis=1, keepdims=True)
+    for b in range(4):
+        found = circuit(centres[b] + radii[b] * steps)
+        assert (found >= bound[b] - 1e-11).all()
+    assert (bound >= forms.least(lower, upper) - 1e-11).all()
+    np.testing.assert_allclose(bound[0], circuit(centres[0]), rtol=1e-9)
+    if p == np.inf:
+        np.testing.assert_allclose(bound, forms.least(lower, upper), rtol=1e-10)

@@ -259,3 +259,17 @@ def test_second_version() -> None:
 def test_second_version_without_its_reader() -> None:
     with pytest.raises(Unsupported, match="which is read by the package 'vnnlib'"):
         parse_property(SECOND)
+
+
+def test_smooth_witnesses_at_decimal_bounds() -> None:
+    """The maximum lies at 0.1, which is no float: its value is enclosed."""
+    builder = CircuitBuilder(1)
+    circuit = builder.build(builder.pairs_with_zero(0, 0.5))
+    value = 0.5 * np.log1p(np.exp(0.2))
+    for box in (("-1", "0.1"), ("0.1", "0.1")):
+        below = decide(circuit, parse_property(text(1, 1, f"(assert (>= Y_0 {value - 1e-9:.15f}))", box)), 20)
+        above = decide(circuit, parse_property(text(1, 1, f"(assert (>= Y_0 {value + 1e-9:.15f}))", box)), 20)
+        assert (below.status, above.status) == ("sat", "unsat")
+        assert below.witness is not None
+        assert not below.witness.exact
+        assert Fraction(-1) <= below.witness.inputs[0] <= Fraction("0.1")

@@ -39,6 +39,19 @@ class Forms:
             bound = ends[..., 0] + self.constant - self.error
         return np.where(np.isnan(bound), -np.inf, bound)
 
+    def least_in_balls(self, centres: FloatArray, radii: FloatArray, p: float) -> FloatArray:
+        """Lower bounds (B, R) over balls ‖x − centre‖_p ≤ radius, centres (B, d), radii (B,), by Hölder.
+
+        The balls must lie in the boxes for which the forms hold.
+        """
+        q = {1.0: np.inf, np.inf: 1.0}.get(p, p / (p - 1.0) if p > 1.0 else np.inf)
+        lengths = np.linalg.norm(self.slopes, ord=q, axis=2) * radii[:, None]
+        middle = (self.slopes @ centres[:, :, None])[..., 0]
+        weight = (np.abs(self.slopes) @ np.abs(centres)[:, :, None])[..., 0] + lengths + np.abs(self.constant)
+        with np.errstate(invalid="ignore"):
+            bound = middle + self.constant - lengths - self.error - (8 * centres.shape[1] + 64) * UNIT * weight
+        return np.where(np.isnan(bound), -np.inf, bound)
+
 
 @dataclass(eq=False)
 class Bounded:
