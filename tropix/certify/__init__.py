@@ -6,3 +6,5 @@ from tropix.certify._certify import certify as certify
 from tropix.certify._certify import certify_all as certify_all
 from tropix.certify._check import check as check
 from tropix.certify._norms import Norm as Norm
+from tropix.certify._vnnlib_verify import PropertyResult as PropertyResult
+from tropix.certify._vnnlib_verify import verify_property as verify_property

@@ -76,6 +76,10 @@ from tropix.kernels._planar_forms import PlanarProgram as PlanarProgram
 from tropix.kernels._planar_machine import PlanarCellChunk as PlanarCellChunk
 from tropix.kernels._planar_machine import PlanarMachine as PlanarMachine
 from tropix.kernels._planar_machine import PlanarQuestions as PlanarQuestions
+from tropix.kernels._plane_substitution import substitute_constants as substitute_constants
+from tropix.kernels._plane_substitution import substitute_constants_numpy as substitute_constants_numpy
+from tropix.kernels._plane_substitution import substitute_slopes as substitute_slopes
+from tropix.kernels._plane_substitution import substitute_slopes_numpy as substitute_slopes_numpy
 from tropix.kernels._point_cells import PointCells as PointCells
 from tropix.kernels._point_cells import PointState as PointState
 from tropix.kernels._point_cells import point_cells as point_cells
