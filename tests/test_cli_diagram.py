@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import asked, saved
 
-import tropixc
 from tropix import Circuit, LogSumExp
 from tropix.circuits import CircuitBuilder
 from tropix.convex import conjugate
@@ -36,18 +36,6 @@ def deep() -> Circuit:
         builder.affine([(hidden, rng.normal(size=(2, 3)))], np.ones(2)), 0.25, name="second"
     )
     return builder.build(builder.affine([(second, [[1.0, -1.0]])], [0.0]))
-
-
-def saved(folder: Path, circuit: Circuit) -> Path:
-    path = folder / "net.txt"
-    path.write_text(tropixc.circuit_to_text(circuit))
-    return path
-
-
-def asked(tropix: Any, *arguments: object) -> Any:
-    code, out, err = tropix(*arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 def test_a_model_that_holds(tropix: Any, tmp_path: Path) -> None:

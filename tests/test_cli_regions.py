@@ -12,8 +12,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from command_line import asked, saved
 
-import tropixc
 from tropix import Circuit, InvalidInput, regions
 from tropix.circuits import CircuitBuilder, Gibbs
 
@@ -32,18 +32,6 @@ def relu_net(widths: list[int], seed: int = 0, softmax: bool = False) -> Circuit
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return saved(tmp_path, relu_net([2, 6, 5, 3]))
-
-
-def saved(folder: Path, circuit: Circuit, name: str = "net.txt") -> Path:
-    path = folder / name
-    path.write_text(tropixc.circuit_to_text(circuit))
-    return path
-
-
-def asked(tropix: Any, *arguments: object) -> Any:
-    code, out, err = tropix(*arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 def test_counts_by_each_definition(tropix: Any, model: Path) -> None:

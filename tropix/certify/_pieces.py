@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import scipy.sparse as sp
 
-from tropix.circuits import AffineForms, Circuit, exact_single_layer
+from tropix.circuits import Circuit, exact_single_layer
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import LogSumExp, TropicalPolynomial
@@ -75,8 +75,7 @@ def _read_circuit(circuit: Circuit) -> Classes:
         logits = circuit.logits()
     except Unsupported:
         logits = circuit
-    forms = AffineForms(logits)
-    read = (exact_single_layer(logits, k, forms) for k in range(logits.output_size))
+    read = (exact_single_layer(logits, k) for k in range(logits.output_size))
     functions = tuple(Pieces(w, b, Fraction(int(eps.numerators[0]), eps.denominator)) for w, b, eps in read)
     return Classes(_paired(functions), model_digest(circuit))
 

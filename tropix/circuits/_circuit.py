@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tropix.circuits._analysis import Curvature, CurvatureFlags, Exactness, Monotonicity
     from tropix.circuits._bounds import Deviation
     from tropix.circuits._intervals import Interval
+    from tropix.circuits._layers import AffineForms
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -236,6 +237,13 @@ class Circuit:
         from tropix.circuits._bounds import deviations
 
         return deviations(self)
+
+    @cached_property
+    def affine_forms(self) -> AffineForms:
+        """Nodes as exact affine forms of the nearest nodes before them that are not affine, each computed once."""
+        from tropix.circuits._layers import AffineForms
+
+        return AffineForms(self)
 
     @cached_property
     def monotonicities(self) -> tuple[Monotonicity, ...]:

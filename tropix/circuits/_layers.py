@@ -90,13 +90,15 @@ def exact_matrix(matrix: FloatArray | sp.csr_array) -> Rationals:
 class Layer:
     """A log-sum-exp node as functions f_k(v) = ⊕_ε (W v + b) of what it reads.
 
-    ``inputs`` are the positions of the nodes that v joins; f_k is ``functions[k]`` of the coordinates ``columns[k]`` of
-    v, those that it depends on. Weights and biases are computed exactly and rounded once.
+    ``inputs`` are the positions of the nodes that v joins; component ``units[k]`` of the node is ``functions[k]`` of
+    the coordinates ``columns[k]`` of v, those that it depends on; components of one entry are left out. Weights and
+    biases are computed exactly and rounded once.
     """
 
     node: int
     name: str
     inputs: tuple[int, ...]
+    units: IntArray
     functions: tuple[LogSumExp, ...]
     columns: tuple[IntArray, ...]
 
@@ -107,26 +109,25 @@ class Layer:
 
 def layers(circuit: Circuit) -> tuple[Layer, ...]:
     """The log-sum-exp nodes of positive temperature, each with the functions of its segments of two or more entries."""
-    forms, found = AffineForms(circuit), []
+    found = []
     for position, node in enumerate(circuit.nodes):
         if isinstance(node, LogSumExpNode) and node.eps > 0 and (node.widths > 1).any():
-            found.append(_layer(circuit, forms, position, node))
+            found.append(_layer(circuit, position, node))
     return tuple(found)
 
 
-def _layer(circuit: Circuit, forms: AffineForms, position: int, node: LogSumExpNode) -> Layer:
-    form = forms.of(node.source)
+def _layer(circuit: Circuit, position: int, node: LogSumExpNode) -> Layer:
+    form = circuit.affine_forms.of(node.source)
     inputs = tuple(sorted(form.terms))
     weights = np.concatenate([form.terms[base].floats() for base in inputs], axis=1) if inputs else None
     constants, functions, columns = form.constant.floats(), [], []
-    for first, stop in zip(node.segments[:-1], node.segments[1:], strict=True):
-        if stop - first < 2:
-            continue
+    units = np.flatnonzero(node.widths > 1)
+    for first, stop in zip(node.segments[units], node.segments[units + 1], strict=True):
         rows = np.zeros((stop - first, 0)) if weights is None else weights[first:stop]
         used = np.flatnonzero((rows != 0).any(axis=0))
         functions.append(LogSumExp(rows[:, used], constants[first:stop], node.eps))
         columns.append(used)
-    return Layer(position, circuit.names[position], inputs, tuple(functions), tuple(columns))
+    return Layer(position, circuit.names[position], inputs, units, tuple(functions), tuple(columns))
 
 
 def single_layer(circuit: Circuit, output: int = 0, *, exact: bool = False) -> LogSumExp:
@@ -140,16 +141,14 @@ def single_layer(circuit: Circuit, output: int = 0, *, exact: bool = False) -> L
     return _rounded(weights, bias, temperature, exact)
 
 
-def exact_single_layer(
-    circuit: Circuit, output: int = 0, forms: AffineForms | None = None
-) -> tuple[Rationals, Rationals, Rationals]:
+def exact_single_layer(circuit: Circuit, output: int = 0) -> tuple[Rationals, Rationals, Rationals]:
     """Weights (N, d), biases (N,) and the temperature (1,) of `single_layer` before they are rounded.
 
-    ``forms`` may be shared by the outputs of one circuit. Raises `Unsupported` like `single_layer`.
+    Raises `Unsupported` like `single_layer`.
     """
     if not 0 <= output < circuit.output_size:
         raise InvalidInput(f"output {output}: the model has outputs 0 to {circuit.output_size - 1}")
-    forms = forms or AffineForms(circuit)
+    forms = circuit.affine_forms
     form, width = forms.of(circuit.output), circuit.input_size
     rows = {base: rows[output] for base, rows in form.terms.items() if (rows[output].numerators != 0).any()}
     slope = rows.pop(0, Rationals.of(np.zeros(width)))

@@ -60,6 +60,16 @@ class ConjugateProgram(cvxpy.Problem):  # type: ignore[misc]
         options.setdefault("solver", cvxpy.CLARABEL)
         return float(self.solve(**options))
 
+    def attempt(self, y: FloatArray) -> tuple[float, FloatArray] | None:
+        """Value and x at y by a solver that is asked for all it can do; None where it fails. Nothing is proved."""
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+                value, x = self.solve_at(y, **TIGHT), self.x
+        except (cvxpy.SolverError, InvalidInput):
+            return None
+        return (value, x) if np.isfinite(x).all() else None
+
 
 def conjugate_program(f: LogSumExp | TropicalPolynomial) -> ConjugateProgram:
     """The program of f*; parameters y and ε may be changed between solves. ε = 0 gives a linear program.
@@ -77,16 +87,9 @@ def maximiser(f: LogSumExp, y: FloatArray) -> FloatArray:
     """The maximiser x of ⟨x, y⟩ − f(x) by Clarabel, from the entropy form or else the epigraph form."""
     if not f.dimension:
         return np.zeros(0)
-    program = conjugate_program(f)
-    try:
-        with warnings.catch_warnings():  # what was found is bounded anyway
-            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            program.solve_at(y, **TIGHT)
-        x = program.x
-        if np.isfinite(x).all():
-            return x
-    except (cvxpy.SolverError, InvalidInput):
-        pass
+    answer = conjugate_program(f).attempt(y)
+    if answer is not None:
+        return answer[1]
     from tropix.convex._expressions import as_cvxpy
 
     point = cvxpy.Variable(f.dimension)

@@ -12,6 +12,8 @@ from tropix.diagram._rows import Edge, Row, Verdict
 from tropix.errors import TropixError
 
 Subject = TypeVar("Subject")
+COLD = "every temperature is 0: the network is its own tropical limit"
+"""Why a network has no edges that need heat."""
 
 
 def compared(

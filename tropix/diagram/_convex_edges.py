@@ -8,7 +8,7 @@ import numpy as np
 
 from tropix.arrays import FloatArray
 from tropix.circuits import Circuit
-from tropix.diagram._comparison import compared, not_applicable, tried
+from tropix.diagram._comparison import COLD, compared, not_applicable, tried
 from tropix.diagram._rows import Edge, Row
 
 SOLVER = 1e-6
@@ -52,8 +52,7 @@ def convex_rows(
     rows = []
     for edge in wanted:
         if edge is not Edge.TROPICAL_FENCHEL and not any(circuit.temperatures):
-            reason = "every temperature is 0: the network is its own tropical limit"
-            rows.append(not_applicable(edge, name, heat, reason))
+            rows.append(not_applicable(edge, name, heat, COLD))
         else:
             rows.append(tried(edge, name, heat, checks[edge], subject))
     return rows

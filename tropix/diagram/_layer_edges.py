@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +17,10 @@ from tropix.diagram._errors import UNIT, rounding_of_values
 from tropix.diagram._jets import hopf_cole_derivatives
 from tropix.diagram._rows import Edge, Row, Verdict
 from tropix.diagram._supremum import gap_supremum
-from tropix.errors import TropixError
 from tropix.polynomials import LogSumExp
 
 if TYPE_CHECKING:
-    from tropix.pde import HopfCole, HopfLax
+    from tropix.pde import HopfCole
 
 SUPREMUM_DIMENSION = 4
 """The supremum of the gap is searched by branch and bound in at most so many dimensions."""
@@ -67,16 +67,53 @@ class LayerSubject:
         return compared(edge, self.name, self.heat, difference, least, most, tolerance, left, right,
                         self.points if points is None else points)  # fmt: skip
 
-    @property
+    @cached_property
     def spread(self) -> float:
         """ε log N, for the pieces that are present."""
         count = int(np.isfinite(self.f.bias).sum())
         return self.f.eps * math.log(count) * (1 + 4 * UNIT) if count > 1 else 0.0
 
-    @property
+    @cached_property
     def quadratic(self) -> FloatArray:
         """|x|²/(4t) at the points."""
         return np.asarray((self.points**2).sum(axis=1) / (4 * self.t))
+
+    @property
+    def normalisation(self) -> float:
+        """(dε/2) log(4πεt), as it stands in the theory."""
+        return 0.5 * self.f.dimension * self.f.eps * math.log(4 * math.pi * self.f.eps * self.t)
+
+    @cached_property
+    def viscous(self) -> HopfCole:
+        """The viscous solution with the sites and costs of f."""
+        from tropix.pde import HopfCole
+
+        return HopfCole.from_lse(self.f, self.t)
+
+    @cached_property
+    def viscous_values(self) -> FloatArray:
+        """u_ε (n,) at the points."""
+        return self.viscous.value(self.points)
+
+    @cached_property
+    def inviscid_values(self) -> FloatArray:
+        """u_0 (n,) at the points, by its own formula."""
+        from tropix.pde import HopfLax
+
+        return HopfLax.from_tropical(self.f.limit(), self.t).value(self.points)
+
+    @property
+    def arrow(self) -> FloatArray:
+        """u_ε − (dε/2) log(4πεt) − u_0 (n,)."""
+        return self.viscous_values - self.normalisation - self.inviscid_values
+
+    @cached_property
+    def roundings(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Bounds (n,) for u_ε against f_ε, for u_0 against f_0, and of the relative rounding of the Gibbs weights."""
+        smooth, sharp, relative = rounding_of_values(self.f, self.points, self.t)
+        constant = 16 * UNIT * (abs(self.normalisation) if self.f.eps > 0 else 0.0)
+        both = 4 * UNIT * self.quadratic + self.errors
+        return 2 * smooth + constant + both, 2 * sharp + both, relative
 
 
 def layer_rows(subject: LayerSubject, edges: frozenset[Edge]) -> list[Row]:
@@ -106,30 +143,6 @@ def layer_rows(subject: LayerSubject, edges: frozenset[Edge]) -> list[Row]:
     return rows
 
 
-def _viscous(subject: LayerSubject) -> HopfCole:
-    from tropix.pde import HopfCole
-
-    return HopfCole.from_lse(subject.f, subject.t)
-
-
-def _inviscid(subject: LayerSubject) -> HopfLax:
-    from tropix.pde import HopfLax
-
-    return HopfLax.from_tropical(subject.f.limit(), subject.t)
-
-
-def _normalisation(subject: LayerSubject) -> float:
-    """(dε/2) log(4πεt), as it stands in the theory."""
-    return 0.5 * subject.f.dimension * subject.f.eps * math.log(4 * math.pi * subject.f.eps * subject.t)
-
-
-def _roundings(subject: LayerSubject) -> tuple[FloatArray, FloatArray, FloatArray]:
-    smooth, sharp, relative = rounding_of_values(subject.f, subject.points, subject.t)
-    constant = 16 * UNIT * (abs(_normalisation(subject)) if subject.f.eps > 0 else 0.0)
-    both = 4 * UNIT * subject.quadratic + subject.errors
-    return 2 * smooth + constant + both, 2 * sharp + both, relative
-
-
 def _limit(subject: LayerSubject) -> Row:
     row = subject.row(
         Edge.LIMIT, subject.values - subject.limits, 0.0, subject.spread, subject.errors,
@@ -148,19 +161,19 @@ def _limit(subject: LayerSubject) -> Row:
 
 
 def _hopf_cole(subject: LayerSubject) -> Row:
-    smooth, _, _ = _roundings(subject)
-    expected = subject.quadratic - subject.values + _normalisation(subject)
+    smooth, _, _ = subject.roundings
+    expected = subject.quadratic - subject.values + subject.normalisation
     return subject.row(
-        Edge.HOPF_COLE, _viscous(subject).value(subject.points) - expected, 0.0, 0.0, smooth,
+        Edge.HOPF_COLE, subject.viscous_values - expected, 0.0, 0.0, smooth,
         "the sum over sites and costs", "the network",
     )  # fmt: skip
 
 
 def _equation(subject: LayerSubject) -> Row:
     """The residual, with derivatives by Taylor arithmetic, and the closed forms of derivatives beside them."""
-    corner, points = _viscous(subject), subject.points[:DERIVATIVE_POINTS]
+    corner, points = subject.viscous, subject.points[:DERIVATIVE_POINTS]
     present = np.isfinite(corner.costs)
-    _, _, relative = (part[:DERIVATIVE_POINTS] for part in _roundings(subject))
+    _, _, relative = (part[:DERIVATIVE_POINTS] for part in subject.roundings)
     resolved = relative < RESOLVED
     if not resolved.any():
         reason = "rounding of the terms exceeds eps: the sums say nothing about derivatives; take t nearer to 1"
@@ -187,30 +200,25 @@ def _equation(subject: LayerSubject) -> Row:
 
 
 def _viscosity(subject: LayerSubject) -> Row:
-    smooth, sharp, _ = _roundings(subject)
-    difference = _viscous(subject).value(subject.points) - _normalisation(subject)
-    difference = difference - _inviscid(subject).value(subject.points)
+    smooth, sharp, _ = subject.roundings
     return subject.row(
-        Edge.VISCOSITY, difference, -subject.spread, 0.0, smooth + sharp,
+        Edge.VISCOSITY, subject.arrow, -subject.spread, 0.0, smooth + sharp,
         "the sum over sites and costs", "the minimum over sites and costs",
     )  # fmt: skip
 
 
 def _hopf_lax(subject: LayerSubject) -> Row:
-    _, sharp, _ = _roundings(subject)
-    difference = _inviscid(subject).value(subject.points) - (subject.quadratic - subject.limits)
+    _, sharp, _ = subject.roundings
+    difference = subject.inviscid_values - (subject.quadratic - subject.limits)
     return subject.row(
         Edge.HOPF_LAX, difference, 0.0, 0.0, sharp, "the minimum over sites and costs", "the network with maxima"
     )
 
 
 def _square(subject: LayerSubject) -> Row:
-    smooth, sharp, _ = _roundings(subject)
-    one_way = subject.values - subject.limits
-    other_way = _viscous(subject).value(subject.points) - _normalisation(subject)
-    other_way = other_way - _inviscid(subject).value(subject.points)
+    smooth, sharp, _ = subject.roundings
     return subject.row(
-        Edge.SQUARE, one_way + other_way, 0.0, 0.0, smooth + sharp + subject.errors,
+        Edge.SQUARE, subject.values - subject.limits + subject.arrow, 0.0, 0.0, smooth + sharp + subject.errors,
         "f_eps to f_0 to u_0", "f_eps to u_eps to u_0",
     )  # fmt: skip
 
@@ -233,15 +241,15 @@ def _fenchel(subject: LayerSubject) -> Row:
     Where a slope lies on the boundary of the hull no maximiser exists, and where the solver fails there is none: there
     the proved value of `conjugate` takes the program's place, if there is one. Elsewhere it is compared as well.
     """
-    from tropix.convex import conjugate
+    from tropix.convex import conjugate, conjugate_program
 
     points, slopes = _slopes(subject)
-    proved = conjugate(subject.f, slopes)
+    proved, program = conjugate(subject.f, slopes), conjugate_program(subject.f)
     values, found = np.array(proved.value), points.copy()
     solved = 0
     for i in np.flatnonzero(np.asarray(proved.status) != "boundary").tolist():
-        answer = _solved(subject.f, slopes[i])
-        if answer is not None:
+        answer = program.attempt(slopes[i])
+        if answer is not None and math.isfinite(answer[0]):
             values[i], found[i] = answer
             solved += 1
     known = np.isfinite(values)
@@ -264,25 +272,6 @@ def _fenchel(subject: LayerSubject) -> Row:
         Edge.FENCHEL, difference[known], 0.0, 0.0, tolerance[known], how, "the network, at its points and at the duals",
         points[known],
     )  # fmt: skip
-
-
-def _solved(f: LogSumExp, slope: FloatArray) -> tuple[float, FloatArray] | None:
-    """The value of the conic program at y and the x of its dual variables; None where the solver fails."""
-    import warnings
-
-    import cvxpy
-
-    from tropix.convex import conjugate_program
-    from tropix.convex._program import TIGHT
-
-    program = conjugate_program(f)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            value, x = program.solve_at(slope, **TIGHT), program.x
-    except (cvxpy.SolverError, TropixError):
-        return None
-    return (value, x) if math.isfinite(value) and np.isfinite(x).all() else None
 
 
 def _conjugate_limit(subject: LayerSubject) -> Row:

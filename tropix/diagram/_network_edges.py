@@ -11,7 +11,7 @@ from tropix.arrays import FloatArray
 from tropix.boxes import Box
 from tropix.circuits import Circuit, Gibbs, Layer, Pointwise, Product, layers, single_layer
 from tropix.circuits import LogSumExp as LogSumExpNode
-from tropix.diagram._comparison import compared, not_applicable
+from tropix.diagram._comparison import COLD, compared, not_applicable
 from tropix.diagram._convex_edges import convex_rows
 from tropix.diagram._errors import UNIT
 from tropix.diagram._layer_edges import LayerSubject, layer_rows
@@ -60,7 +60,7 @@ def network_rows(
 ) -> list[Row]:
     """The rows of all edges asked for: for outputs that are single layers, for the others, for layers below."""
     sample = NetworkSample.of(circuit, heat, points, box, t, solves)
-    single: list[tuple[str, LayerSubject]] = []
+    single: list[LayerSubject] = []
     deep: list[tuple[int, str]] = []
     for k in range(circuit.output_size):
         try:
@@ -68,10 +68,10 @@ def network_rows(
         except Unsupported as reason:
             deep.append((k, str(reason)))
             continue
-        single.append((f"output {k}", _output_subject(sample, k, f)))
+        single.append(_output_subject(sample, k, f))
     rows: list[Row] = []
     if single:
-        rows += _gathered([layer_rows(subject, edges) for _, subject in single], _count(len(single), "output"))
+        rows += _gathered([layer_rows(subject, edges) for subject in single], _count(len(single), "output"))
     if deep:
         rows += _gathered(
             [_deep_rows(sample, k, reason, edges) for k, reason in deep], _count(len(deep), "deep output")
@@ -107,7 +107,7 @@ def _layer(sample: NetworkSample, layer: Layer, edges: frozenset[Edge]) -> list[
     assert isinstance(node, LogSumExpNode)
     inputs, entries = layer.points(sample.values), sample.values[node.source]
     limits = np.maximum.reduceat(entries, node.segments[:-1], axis=1)
-    units = np.flatnonzero(node.widths > 1)
+    units = layer.units
     chosen = np.unique(np.linspace(0, len(units) - 1, min(UNITS, len(units))).round().astype(int))
     tables = []
     for place in chosen.tolist():
@@ -150,7 +150,7 @@ def _deformation(sample: NetworkSample, k: int) -> Row:
     """The gap to the limit against δ(ε), the bound that is carried through the layers."""
     circuit, name = sample.circuit, f"output {k}"
     if not any(circuit.temperatures):
-        reason = "every temperature is 0: the network is its own tropical limit"
+        reason = COLD
         if any(isinstance(node, Product | Pointwise) for node in circuit.nodes):
             reason = _structural(circuit, "it has no temperature to lower")
         return not_applicable(Edge.LIMIT, name, sample.heat, reason)

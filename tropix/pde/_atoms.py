@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
 from tropix.arrays import LARGEST_LOGIT, FloatArray, IntArray, frozen, points_array, real_array, temperature
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
+
+
+class Atoms:
+    """Sites (N, d) with costs (N,), of which infinite ones are absent."""
+
+    sites: FloatArray
+    costs: FloatArray
+
+    @property
+    def dimension(self) -> int:
+        """Number of space variables d."""
+        return int(self.sites.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.costs)
+
+    @cached_property
+    def _present(self) -> tuple[FloatArray, FloatArray, IntArray]:
+        """The sites of finite cost, their costs, their indices."""
+        indices = np.flatnonzero(np.isfinite(self.costs))
+        return np.ascontiguousarray(self.sites[indices]), self.costs[indices], indices
 
 
 def costs_array(costs: npt.ArrayLike) -> FloatArray:
@@ -41,12 +64,6 @@ def positive(number: float, name: str) -> float:
     if value == 0.0:
         raise InvalidInput(f"{name} is {number!r}: expected a finite number > 0, not subnormal")
     return value
-
-
-def present(sites: FloatArray, costs: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
-    """The sites of finite cost, their costs, their indices."""
-    indices = np.flatnonzero(np.isfinite(costs))
-    return np.ascontiguousarray(sites[indices]), costs[indices], indices
 
 
 def checked_points(points: npt.ArrayLike, sites: FloatArray, costs: FloatArray, time: float) -> tuple[FloatArray, bool]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import FloatArray, IntArray
+from tropix.arrays import FloatArray
 from tropix.errors import InvalidInput
-from tropix.pde._atoms import checked_points, costs_array, positive, present, sites_array
+from tropix.pde._atoms import Atoms, checked_points, costs_array, positive, sites_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HopfCole:
+class HopfCole(Atoms):
     """The solution at time t of u_t + |∇u|² = ε Δu with e^{−u/ε} = Σ_j e^{−g_j/ε} δ_{y_j} at time 0.
 
     u(x, t) = −ε log Σ_j exp(−(g_j + |x−y_j|²/(4t))/ε) + (dε/2) log(4πεt): minus ε times the logarithm of a sum of heat
@@ -85,14 +84,6 @@ class HopfCole:
             raise InvalidInput(f"weights y/(2t) or biases exceed the range of float64 at t = {self.t}: take t larger")
         return LogSumExp(weights, bias, self.eps)
 
-    @property
-    def dimension(self) -> int:
-        """Number of space variables d."""
-        return int(self.sites.shape[1])
-
-    def __len__(self) -> int:
-        return len(self.costs)
-
     def __repr__(self) -> str:
         return f"<HopfCole: {len(self)} sites in {self.dimension} dimensions, eps={self.eps:g}, t={self.t:g}>"
 
@@ -100,10 +91,6 @@ class HopfCole:
     def normalisation(self) -> float:
         """The term (dε/2) log(4πεt) of the heat kernel, a function of time."""
         return 0.5 * self.dimension * self.eps * (math.log(4 * math.pi) + math.log(self.eps) + math.log(self.t))
-
-    @cached_property
-    def _present(self) -> tuple[FloatArray, FloatArray, IntArray]:
-        return present(self.sites, self.costs)
 
     def _sums(self, points: npt.ArrayLike, order: int) -> tuple[AtomicSums, bool]:
         from tropix.kernels import atomic_sums

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tropix.arrays import FloatArray, IntArray
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
-from tropix.pde._atoms import checked_points, costs_array, positive, present, sites_array, squared_lengths
+from tropix.pde._atoms import Atoms, checked_points, costs_array, positive, sites_array, squared_lengths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HopfLax:
+class HopfLax(Atoms):
     """The viscosity solution at time t of u_t + |∇u|² = 0 with u = g_j at sites y_j and +∞ elsewhere at time 0.
 
     u(x, t) = min_j (g_j + |x−y_j|²/(4t)): the lower envelope of paraboloids, the Moreau envelope of the data. Its
@@ -65,20 +65,8 @@ class HopfLax:
         costs = -f.exact[:, -1] - squared_lengths(slopes) * time
         return cls((slopes * (time + time)[:, None]).floats(), costs.floats(), t)
 
-    @property
-    def dimension(self) -> int:
-        """Number of space variables d."""
-        return int(self.sites.shape[1])
-
-    def __len__(self) -> int:
-        return len(self.costs)
-
     def __repr__(self) -> str:
         return f"<HopfLax: {len(self)} sites in {self.dimension} dimensions, t={self.t:g}>"
-
-    @cached_property
-    def _present(self) -> tuple[FloatArray, FloatArray, IntArray]:
-        return present(self.sites, self.costs)
 
     def _minimum(self, points: npt.ArrayLike) -> tuple[FloatArray, FloatArray, IntArray, bool]:
         """Points, values, indices among all sites, and whether one point was given."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tropix.circuits import Affine, AffineForms, Circuit
+from tropix.circuits import Affine, Circuit
 from tropix.exact import Rationals
 
 
@@ -13,7 +13,7 @@ class AffineRows:
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
-        self._forms = AffineForms(circuit)
+        self._forms = circuit.affine_forms
         self._affine = [True]
         for node in circuit.nodes[1:]:
             self._affine.append(isinstance(node, Affine) and all(self._affine[source] for source in node.sources))

@@ -83,8 +83,7 @@ def lower_to_solutions(
         raise Unsupported(f"{deep[0]}; and the model has no log-sum-exp layer of positive temperature")
     for layer in below:
         names = tuple(circuit.names[position] for position in layer.inputs)
-        units = np.flatnonzero(np.diff(circuit.nodes[layer.node].segments) > 1)  # type: ignore[union-attr]
-        for unit, f, columns in zip(units.tolist(), layer.functions, layer.columns, strict=True):
+        for unit, f, columns in zip(layer.units.tolist(), layer.functions, layer.columns, strict=True):
             if len(columns):
                 found.append(SolutionLowering(layer.name, unit, names, columns, f, _solution(f, t)))
     return found
