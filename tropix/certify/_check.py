@@ -60,7 +60,7 @@ def check(certificate: Certificate, model: Model) -> Verdict:
         raise fault
     except _Fault as found:
         return Verdict(False, str(found))
-    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError, OverflowError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         return Verdict(False, f"the evidence is malformed: {type(error).__name__}: {error}")
 
 
@@ -73,6 +73,13 @@ def _fraction(value: Any) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Fault(f"expected a number, found {value!r}")
     return Fraction(value)
+
+
+def _index(value: Any) -> int:
+    """A number of a class or a corner; anything that would have to be rounded to one is refused."""
+    if type(value) is not int or value < 0:
+        raise _Fault(f"expected a number of a class or a corner, found {value!r}")
+    return value
 
 
 _tables: WeakKeyDictionary[Pieces, tuple[Any, int]] = WeakKeyDictionary()
@@ -104,7 +111,8 @@ class _Check:
             raise _Fault("point or label do not fit the model")
         self.point = Rationals.of(np.array(certificate.point))
         self.own = classes.functions[certificate.label]
-        self.scales = [Fraction(s) for s in certificate.norm.scale or (1.0,) * d]
+        scale = certificate.norm.scale
+        self.scales = [Fraction(s) for s in ((1.0,) * d if scale is None else scale)]
         if len(self.scales) != d:
             raise _Fault("the norm does not fit the model")
         self.room: list[tuple[Fraction | None, Fraction | None]] | None = None
@@ -135,7 +143,9 @@ class _Check:
         if claim.upper < np.inf:
             self._check_witness()
         if claim.radius > 0:
-            proofs = {int(proof["rival"]): proof for proof in claim.evidence["rivals"]}
+            proofs = {_index(proof["rival"]): proof for proof in claim.evidence["rivals"]}
+            if len(proofs) < len(claim.evidence["rivals"]):
+                raise _Fault("there is evidence against one class twice")
             for k in range(len(self.classes.functions)):
                 if k != claim.label:
                     if k not in proofs:
@@ -175,6 +185,9 @@ class _Check:
 
     def _check_status(self) -> None:
         claim = self.claim
+        if claim.asked is not None and not 0 < claim.asked < np.inf:
+            # every radius is at least 0, and no witness is at most infinitely far: neither says anything
+            raise _Fault(f"the radius asked about is {claim.asked!r}: it must be > 0 and finite")
         if claim.asked is None:
             status = "robust" if claim.radius > 0 else "falsified" if claim.upper == 0 else "unknown"
         else:
@@ -211,7 +224,7 @@ class _Check:
         count = len(rival.bias)
         corners = [[ONE if i == j else ZERO for j in range(count)] for i in range(count)]
         for a, b in proof.get("midpoints", []):
-            corners.append([(u + v) / 2 for u, v in zip(corners[int(a)], corners[int(b)], strict=True)])
+            corners.append([(u + v) / 2 for u, v in zip(corners[_index(a)], corners[_index(b)], strict=True)])
         rows = proof["multipliers"]
         if len(rows) == 1:
             rows = rows * len(corners)
@@ -333,9 +346,11 @@ class _Check:
         if depth > MAX_DEPTH:
             raise _Fault("the tree is too deep")
         if "at" in tree:
-            at = int(tree["at"])
-            a, b = (int(v) for v in proof["midpoints"][at - len(rival.bias)])
-            if at < len(rival.bias) or a not in cell or b not in cell or a == b or len(tree["parts"]) != 2:
+            at = _index(tree["at"])
+            if at < len(rival.bias):
+                raise _Fault("a part of the simplex is split at one of its own corners")
+            a, b = proof["midpoints"][at - len(rival.bias)]
+            if a not in cell or b not in cell or a == b or len(tree["parts"]) != 2:
                 raise _Fault("a part of the simplex is split at a point that is not on its edge")
             for gone, part in zip((b, a), tree["parts"], strict=True):
                 inner = [at if v == gone else v for v in cell]
