@@ -20,8 +20,8 @@ from tropix import LogSumExp
 from tropix.certify import certify_all, check
 from tropix.certify._attack import descend
 from tropix.certify._heads import Heads
+from tropix.certify._models import Subject
 from tropix.certify._norms import Norm
-from tropix.certify._pieces import classes_of
 
 pytest.importorskip("pytest_benchmark")
 torch = pytest.importorskip("torch")
@@ -51,7 +51,7 @@ def trained(eps: float) -> tuple[list[LogSumExp], np.ndarray, np.ndarray]:
 
 def attacked(model: list[LogSumExp], x: np.ndarray, y: np.ndarray, p: float, radius: float) -> np.ndarray:
     """The margins that descent leaves."""
-    heads = Heads.of(classes_of(model), Norm(p))
+    heads = Heads.of(Subject(model).classes, Norm(p))
     return descend(heads, x, y.astype(np.int64), np.full(len(x), radius), restarts=10, steps=60)[1]
 
 

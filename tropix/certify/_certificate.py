@@ -15,6 +15,13 @@ Status: TypeAlias = Literal["robust", "falsified", "unknown"]
 FORMAT = "tropix certificate 1"
 
 
+def status_of(radius: float, upper: float, asked: float | None) -> Status:
+    """What radius and upper bound say about the radius asked about, or about any at all."""
+    if asked is None:
+        return "robust" if radius > 0 else "falsified" if upper == 0 else "unknown"
+    return "robust" if radius >= asked else "falsified" if upper <= asked else "unknown"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a certificate is proved, and the reason if it is not. True in a condition if it is proved."""

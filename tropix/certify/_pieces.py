@@ -1,24 +1,18 @@
-"""A model as exact data: each output one ⊕_ε of affine functions, and a digest that names the model."""
+"""Classes as exact data: each one ⊕_ε of affine functions."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import scipy.sparse as sp
 
 from tropix.circuits import Circuit, exact_single_layer
 from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 from tropix.polynomials import LogSumExp, TropicalPolynomial
-
-Model: TypeAlias = Circuit | Sequence[LogSumExp | TropicalPolynomial]
-"""A circuit, or one function for each class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +26,9 @@ class Pieces:
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """The functions whose largest one names the class, and the digest of the model they come from.
-
-    A model with a single output f decides between class 0, the function 0, and class 1, the function f.
-    """
+    """The functions whose largest one names the class."""
 
     functions: tuple[Pieces, ...]
-    digest: str
 
     def __post_init__(self) -> None:
         # the temperature of a single piece says nothing
@@ -51,33 +41,21 @@ class Classes:
         return self.functions[0].weights.shape[1]
 
 
-_known: WeakKeyDictionary[Circuit, Classes] = WeakKeyDictionary()
 _known_functions: WeakKeyDictionary[LogSumExp, Pieces] = WeakKeyDictionary()
 
 
-def classes_of(model: Model) -> Classes:
-    """The functions of a classifier, exactly. Softmax is left out: it does not move the classes.
+def classes_of_circuit(logits: Circuit) -> Classes:
+    """The outputs of a circuit of two or more, exactly. Raises `Unsupported` where one is no single ⊕_ε."""
+    read = (exact_single_layer(logits, k) for k in range(logits.output_size))
+    return Classes(tuple(Pieces(w, b, Fraction(int(eps.numerators[0]), eps.denominator)) for w, b, eps in read))
 
-    Raises `Unsupported` for outputs that are no single ⊕_ε of affine functions.
-    """
-    if isinstance(model, Circuit):
-        if model not in _known:
-            _known[model] = _read_circuit(model)
-        return _known[model]
+
+def classes_of_functions(model: Sequence[LogSumExp | TropicalPolynomial]) -> Classes:
+    """One function a class; a single function decides against 0."""
     functions = tuple(_read_function(f) for f in model)
     if not functions or len({f.weights.shape[1] for f in functions}) != 1:
         raise InvalidInput("expected one function a class, all of the same variables")
-    return Classes(_paired(functions), model_digest(model))
-
-
-def _read_circuit(circuit: Circuit) -> Classes:
-    try:
-        logits = circuit.logits()
-    except Unsupported:
-        logits = circuit
-    read = (exact_single_layer(logits, k) for k in range(logits.output_size))
-    functions = tuple(Pieces(w, b, Fraction(int(eps.numerators[0]), eps.denominator)) for w, b, eps in read)
-    return Classes(_paired(functions), model_digest(circuit))
+    return Classes(_paired(functions))
 
 
 def _read_function(function: LogSumExp | TropicalPolynomial) -> Pieces:
@@ -106,41 +84,3 @@ def _paired(functions: tuple[Pieces, ...]) -> tuple[Pieces, ...]:
     d = functions[0].weights.shape[1]
     zero = Pieces(Rationals.of(np.zeros((1, d))), Rationals.of(np.zeros(1)), Fraction(0))
     return (zero, functions[0])
-
-
-def model_digest(model: Model) -> str:
-    """SHA-256 of what a model computes with: kinds, connections and numbers of its nodes, without their names."""
-    digest = hashlib.sha256()
-    if isinstance(model, Circuit):
-        digest.update(f"circuit {model.output}".encode())
-        for node in model.nodes:
-            _feed(digest, node)
-    else:
-        for function in model:
-            _feed(digest, function if isinstance(function, LogSumExp) else function.exact)
-    return digest.hexdigest()
-
-
-def _feed(digest: Any, value: Any) -> None:
-    """Add a value, with its kind and length, so that different values give different streams."""
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        digest.update(f"|{value.dtype.str}{value.shape}|".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    elif sp.issparse(value):
-        table = sp.csr_array(value).toarray() if value.shape[0] * value.shape[1] <= 1 << 16 else None
-        if table is not None:
-            _feed(digest, table)
-        else:
-            sorted_rows = sp.csr_array(value).sorted_indices()
-            for part in (sorted_rows.data, sorted_rows.indices.astype(np.int64), sorted_rows.indptr.astype(np.int64)):
-                _feed(digest, part)
-    elif isinstance(value, np.ndarray | tuple | list):
-        digest.update(f"|{len(value)}|".encode())
-        for item in value:
-            _feed(digest, item)
-    elif hasattr(value, "__dataclass_fields__"):
-        digest.update(f"|{type(value).__name__}|".encode())
-        for part in fields(value):
-            _feed(digest, getattr(value, part.name))
-    else:
-        digest.update(f"|{value!r}|".encode())
