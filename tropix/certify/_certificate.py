@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from tropix.certify._norms import Norm
-from tropix.errors import FormatError, InvalidInput
+from tropix.errors import FormatError
 
 Status: TypeAlias = Literal["robust", "falsified", "unknown"]
 FORMAT = "tropix certificate 1"
@@ -119,8 +119,10 @@ class Certificate:
                 norm=Norm(_number(data["norm"]["p"]), _optional(data["norm"]["scale"])),
                 box=None if box is None else (_numbers(box[0]), _numbers(box[1])),
                 asked=None if data["asked"] is None else _number(data["asked"]),
-                digest=_of(str, data["digest"]) or "missing",
+                digest=_of(str, data["digest"]),
             )
+            if not data["digest"]:
+                raise FormatError("the digest is missing")
             # what no field holds would be neither digested nor checked, yet read by people
             unknown = sorted(data.keys() - found._fields().keys() - {"digest"})
             if unknown:
@@ -130,7 +132,7 @@ class Certificate:
             return found
         except FormatError:
             raise
-        except (KeyError, IndexError, TypeError, ValueError, RecursionError, InvalidInput) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             raise FormatError(f"no certificate: {type(error).__name__}: {error}") from None
 
 
