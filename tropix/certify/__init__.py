@@ -1,10 +1,16 @@
 """Robustness: certified radii with evidence that a small checker evaluates anew, and attacks from the other side."""
 
+from tropix.certify._attacks import AttackResult as AttackResult
+from tropix.certify._attacks import attack as attack
 from tropix.certify._certificate import Certificate as Certificate
 from tropix.certify._certificate import Verdict as Verdict
 from tropix.certify._certify import certify as certify
 from tropix.certify._certify import certify_all as certify_all
+from tropix.certify._certify import certify_each as certify_each
 from tropix.certify._check import check as check
 from tropix.certify._norms import Norm as Norm
+from tropix.certify._plot import plot_summary as plot_summary
+from tropix.certify._summary import Summary as Summary
+from tropix.certify._summary import summarise as summarise
 from tropix.certify._vnnlib_verify import PropertyResult as PropertyResult
 from tropix.certify._vnnlib_verify import verify_property as verify_property
