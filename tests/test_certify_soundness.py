@@ -156,7 +156,7 @@ def exact_smooth(seed: int) -> None:
 
 @pytest.mark.parametrize("block", range(2))
 def test_exact_radii_of_smooth_classes_are_those_of_fine_rays(block: int) -> None:
-    for seed in range(8 * block, 8 * block + 8):
+    for seed in range(5 * block, 5 * block + 5):
         exact_smooth(seed)
 
 
@@ -171,7 +171,7 @@ def test_exact_radii_of_many_models(block: int) -> None:
 def test_the_attack_would_notice() -> None:
     """Just beyond the exact radius the attack of these tests finds the other label."""
     tried = caught = 0
-    for seed in range(60):
+    for seed in range(30):
         rng = np.random.default_rng([seed, 2])
         subject = HEADS["mixed"](rng)
         x, p = rng.normal(size=subject.dimension), float(rng.choice(EXPONENTS))
@@ -180,5 +180,5 @@ def test_the_attack_would_notice() -> None:
             ones, radius = np.ones(len(x)), 1.01 * found.upper
             tried += 1
             caught += lowest_margin(subject, x, found.label, p, ones, radius, None, seed)[0] <= 0
-    assert tried > 30
+    assert tried > 15
     assert caught >= 0.95 * tried
