@@ -139,22 +139,22 @@ class _Search:
         self._visit(self._first)
         while self.queue:
             bound, _, cell, item, solved = self.queue[0]
+            if item >= 0 and self.forms.flipped(cell.forms.canonical, item) in self.visited:
+                heapq.heappop(self.queue)
+                continue
             upper = np.inf if self._nearest is None else self._nearest[0]
             if bound >= CAP or (item < 0 and solved):
                 return bound, True
             decided = asked is not None and (bound * (1 - MARGINS[0]) >= asked or upper <= asked)
             if decided or bound >= upper * (1 - gap) or deadline.passed:
                 return bound, bound >= upper * (1 - max(gap, MARGINS[0]))
-            if item >= 0 and not solved and self.forms.flipped(cell.forms.canonical, item) in self.visited:
-                heapq.heappop(self.queue)
-            elif not solved:
-                heapq.heappop(self.queue)
-                self._push(self._solved(cell, item, bound), cell, item, True)
-            elif len(self.visited) >= most_cells:
+            if solved and len(self.visited) >= most_cells:
                 return bound, False
-            else:
-                heapq.heappop(self.queue)
+            heapq.heappop(self.queue)
+            if solved:
                 self._visit(self.forms.of(self.forms.flipped(cell.forms.canonical, item)).canonical)
+            else:
+                self._push(self._solved(cell, item, bound), cell, item, True)
         return np.inf, True
 
     def _push(self, bound: float, cell: _Cell, item: int, solved: bool) -> None:
