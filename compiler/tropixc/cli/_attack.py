@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from collections import Counter
 from pathlib import Path
@@ -19,7 +20,8 @@ from tropixc.cli._labelled import DATA, IndexOption, LabelsOption, LimitOption, 
 from tropixc.cli._shared import GraphOutputOption, JsonOption, ModelArgument, console
 
 if TYPE_CHECKING:
-    from tropix.certify import AttackResult
+    from tropix.boxes import Box
+    from tropix.certify import AttackResult, Norm
     from tropixc.cli._labelled import Labelled
     from tropixc.cli._models import LoadedModel
 
@@ -66,12 +68,13 @@ def attack_command(
     loaded = load_model(model, graph_output)
     d = loaded.circuit.input_size
     where = domain(box, None, None, d)
+    measure = chosen_norm(norm, scale, d)
     points = read_labelled(data, labels, d, limit, index)
     found = attack(
-        loaded.circuit, points.points, points.labels, radius=radius, norm=chosen_norm(norm, scale, d), box=where,
+        loaded.circuit, points.points, points.labels, radius=radius, norm=measure, box=where,
         restarts=restarts, steps=steps, seed=seed, nearest=nearest,
     )  # fmt: skip
-    report = _report(loaded, points, found, radius, norm)
+    report = _report(loaded, points, found, radius, measure, where)
     if target is not None:
         write_all({target: _file(report, points, found, target.suffix.lower())})
     if as_json:
@@ -84,7 +87,9 @@ def attack_command(
             console().print(f"written to {target}", markup=False)
 
 
-def _replayed(loaded: LoadedModel, found: list[AttackResult]) -> list[str]:
+def _replayed(
+    loaded: LoadedModel, data: Labelled, found: list[AttackResult], radius: float, box: Box | None
+) -> list[str]:
     """For each result what onnxruntime says of its point, empty where there is none."""
     import numpy as np
 
@@ -94,11 +99,17 @@ def _replayed(loaded: LoadedModel, found: list[AttackResult]) -> list[str]:
     there = [i for i, result in enumerate(found) if result.point is not None]
     if not there:
         return words
-    answers: list[Any] = [NO_ONNX] * len(there)
+    answers = [NO_ONNX] * len(there)
     if loaded.runnable is not None and loaded.opset is not None:  # read from an ONNX file
         points = np.array([found[i].point for i in there])
+        distances = np.array([found[i].distance for i in there])
+        with np.errstate(divide="ignore"):
+            room = np.where(distances <= radius, radius / distances - 1, np.inf)
         try:
-            answers = list(replay(loaded.runnable, points, [found[i].label for i in there]))
+            results = replay(
+                loaded.runnable, points, [found[i].label for i in there], origins=data.points[there], room=room, box=box
+            )
+            answers = [result.text() for result in results]
         except TropixError as error:
             print(f"tropix: {error}", file=sys.stderr)
             answers = ["not run"] * len(there)
@@ -107,8 +118,10 @@ def _replayed(loaded: LoadedModel, found: list[AttackResult]) -> list[str]:
     return words
 
 
-def _report(loaded: LoadedModel, data: Labelled, found: list[AttackResult], radius: float, norm: str) -> dict[str, Any]:
-    words = _replayed(loaded, found)
+def _report(
+    loaded: LoadedModel, data: Labelled, found: list[AttackResult], radius: float, norm: Norm, box: Box | None
+) -> dict[str, Any]:
+    words = _replayed(loaded, data, found, radius, box)
     rows = []
     for number, result, word in zip(data.numbers.tolist(), found, words, strict=True):
         row = result.to_dict()
@@ -118,14 +131,14 @@ def _report(loaded: LoadedModel, data: Labelled, found: list[AttackResult], radi
     return {
         "model": str(loaded.path),
         "sha256": loaded.sha256,
-        "norm": norm,
+        "norm": {"p": "inf" if norm.p == math.inf else f"{norm.p:g}", "scale": norm.scale},
         "radius": radius,
         "points": rows,
         "summary": {
             "points": len(found),
             "successes": successes,
             "accuracy": 1.0 - successes / len(found),
-            "onnxruntime": dict(sorted(Counter(word for word in words if word).items())),
+            "onnxruntime": dict(sorted(Counter(word.split(" 1e")[0] for word in words if word).items())),
         },
     }
 
@@ -181,7 +194,7 @@ def _print(report: dict[str, Any]) -> None:
     facts.add_row("[bold]model[/bold]", Text(report["model"]))
     facts.add_row("[bold]points[/bold]", str(summary["points"]))
     facts.add_row(
-        f"[bold]accuracy within {report['radius']:g} (l{report['norm']})[/bold]", f"{summary['accuracy']:.4f}"
+        f"[bold]accuracy within {report['radius']:g} (l{report['norm']['p']})[/bold]", f"{summary['accuracy']:.4f}"
     )
     words = ", ".join(f"{count} {word}" for word, count in summary["onnxruntime"].items())
     facts.add_row("[bold]onnxruntime[/bold]", words or "nothing to run")
