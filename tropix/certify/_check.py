@@ -49,5 +49,5 @@ def check(certificate: Certificate, model: Model) -> Verdict:
         return Verdict(False, str(found))
     except TropixError as error:
         return Verdict(False, f"the model does not fit the evidence: {error}")
-    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError, OverflowError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         return Verdict(False, f"the evidence is malformed: {type(error).__name__}: {error}")
