@@ -13,6 +13,7 @@ from tropix.arrays import points_array
 from tropix.boxes import Box, BoxLike
 from tropix.certify._certificate import Certificate, status_of
 from tropix.certify._certify_heads import HeadsEngine
+from tropix.certify._certify_slopes import SlopesEngine
 from tropix.certify._engine import Answer, Engine, Method, Request
 from tropix.certify._heads import CAP
 from tropix.certify._models import Model, Subject
@@ -83,8 +84,27 @@ def certify_all(
     >>> found.label, found.status, round(found.radius, 5), round(found.upper, 5)
     (1, 'robust', 0.92729, 0.92729)
     """
+    return certify_subject(
+        Subject(model), points, labels, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit,
+        gap=gap, seed=seed,
+    )  # fmt: skip
+
+
+def certify_subject(
+    subject: Subject,
+    points: npt.ArrayLike,
+    labels: Sequence[int] | npt.ArrayLike | None,
+    *,
+    norm: NormLike,
+    radius: float | None,
+    box: BoxLike | None,
+    method: Method,
+    time_limit: float | None,
+    gap: float = 1e-3,
+    seed: int = 0,
+) -> list[Certificate]:
+    """The same for a model or a property of it."""
     started = time.perf_counter()
-    subject = Subject(model)
     dimension = subject.dimension
     measure = Norm.of(norm, dimension)
     rows, _ = points_array(points, dimension)
@@ -117,6 +137,8 @@ def certify_all(
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
+    if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
+        return SlopesEngine(subject.steps, request)
     return HeadsEngine(subject.classes, request)
 
 
@@ -143,4 +165,5 @@ def _certificate(
         norm=request.norm,
         box=None if box is None else (tuple(box.lower.tolist()), tuple(box.upper.tolist())),
         asked=request.asked,
+        property=None if subject.property is None else dict(subject.property),
     )
