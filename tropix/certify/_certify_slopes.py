@@ -109,23 +109,25 @@ class SlopesEngine:
         shrunk = [(name, radius * (1 - slack)) for slack in (ROOM, 1e-6, 1e-3, 0.5) for name, radius in both]
         return [(name, radius) for name, radius in shrunk if radius > 0]
 
-    def _region(self, i: int, radius: Fraction | None) -> Region:
-        point, norm, box = Rationals.of(self.request.points[i]), self.request.norm, self.request.box
-        scales = [Fraction(s) for s in norm.scales(self.steps.dimension).tolist()]
-        room = None
-        if box is not None:
-            room = [
-                (None if a == -np.inf else Fraction(a) - x, None if b == np.inf else Fraction(b) - x)
-                for a, b, x in zip(box.lower.tolist(), box.upper.tolist(), point.fractions().tolist(), strict=True)
-            ]
-        return Region(point, radius, norm.p, scales, room if radius else None)
-
     def _margins(self, i: int) -> list[Ball]:
-        here = Enclosure(self.steps, self._region(i, Fraction(0)))
+        here = Enclosure(self.steps, region_of(self.request, i, Fraction(0)))
         apart = here.read(difference_rows(self.steps, int(self.labels[i]))[0])
         return [] if apart is None else [a.union(b) for a, b in zip(*apart, strict=True)]
 
     def _confirmed(self, i: int, region: str, radius: float, margins: list[Ball]) -> bool:
-        where = self._region(i, Fraction(radius) if region == "ball" else None)
+        where = region_of(self.request, i, Fraction(radius) if region == "ball" else None)
         bounds = enclosed_steepness(Enclosure(self.steps, where), int(self.labels[i]))
         return proves(margins, bounds, Fraction(radius))
+
+
+def region_of(request: Request, i: int, radius: Fraction | None, at: FloatArray | None = None) -> Region:
+    """The ball around point i of a request, or around another point."""
+    point, norm, box = Rationals.of(request.points[i] if at is None else at), request.norm, request.box
+    scales = [Fraction(s) for s in norm.scales(len(point)).tolist()]
+    room = None
+    if box is not None and radius:
+        room = [
+            (None if a == -np.inf else Fraction(a) - x, None if b == np.inf else Fraction(b) - x)
+            for a, b, x in zip(box.lower.tolist(), box.upper.tolist(), point.fractions().tolist(), strict=True)
+        ]
+    return Region(point, radius, norm.p, scales, room)

@@ -10,6 +10,7 @@ import flint
 from tropix.certify._certificate import Certificate, Verdict
 from tropix.certify._check_claim import Claim, Fault
 from tropix.certify._check_heads import PiecesClaim
+from tropix.certify._check_monotone import MonotoneClaim
 from tropix.certify._check_slopes import SlopesClaim
 from tropix.certify._models import Model, Subject
 from tropix.errors import TropixError
@@ -17,7 +18,9 @@ from tropix.errors import TropixError
 PRECISIONS = (96, 400)
 KINDS: dict[str, Callable[[Certificate, Subject], Claim]] = {
     "pieces": lambda certificate, subject: PiecesClaim(certificate, subject.classes),
-    "slopes": lambda certificate, subject: SlopesClaim(certificate, subject.steps),
+    "slopes": lambda certificate, subject: (
+        MonotoneClaim(certificate, subject.steps) if subject.is_monotone else SlopesClaim(certificate, subject.steps)
+    ),
 }
 """What reads the evidence of each kind."""
 

@@ -96,12 +96,17 @@ class SlopesClaim(Claim):
             raise Fault("the model has no value at the point")
         return [a.union(b) for a, b in zip(*apart, strict=True)], largest([abs(v) for v in values[0]])
 
+    @property
+    def everywhere(self) -> bool:
+        """Where the slopes are to be enclosed: on all of ℝ^d, not in the ball alone."""
+        where = self.claim.evidence["region"]
+        if where not in ("everywhere", "ball"):
+            raise Fault(f"region {where!r}: expected ball or everywhere")
+        return bool(where == "everywhere")
+
     def check_radius(self) -> None:
         """r·L < margin for each rival."""
-        everywhere = self.claim.evidence["region"] == "everywhere"
-        if not everywhere and self.claim.evidence["region"] != "ball":
-            raise Fault("the region must be ball or everywhere")
         radius = Fraction(self.claim.radius)
-        enclosure = Enclosure(self.steps, self.region(self.point, None if everywhere else radius))
+        enclosure = Enclosure(self.steps, self.region(self.point, None if self.everywhere else radius))
         if not proves(self.margins(self.point)[0], steepness(enclosure, self.claim.label), radius):
             raise Fault("the slopes do not prove the radius")
