@@ -281,7 +281,7 @@ def planar_distance(x: np.ndarray, rows: Rows, label: int, p: float, scale: np.n
 
 
 def polar_distance(subject: Subject, x: np.ndarray, label: int, p: float, scale: np.ndarray, reach: float) -> float:
-    """The distance to a label change of two inputs: the first crossing on rays, least over refined angles; ∞ if none."""
+    """The distance to a label change of two inputs: the first crossing on rays, least over angles; ∞ if none."""
     angles = np.linspace(0, 2 * np.pi, 361)[:-1]
     grid = np.linspace(0, 1, 121)[1:]
 
@@ -314,7 +314,7 @@ def polar_distance(subject: Subject, x: np.ndarray, label: int, p: float, scale:
 
 
 def separate_radius(x: np.ndarray, rows: Rows, label: int, p: float, scale: np.ndarray) -> float:
-    """The radius up to which the least value of the label's function is above all largest ones: interval propagation."""
+    """The radius up to which the least value of the label's function is above all others: interval propagation."""
     q = {1.0: np.inf, 2.0: 2.0, np.inf: 1.0}[p]
 
     def holds(radius: float) -> bool:
