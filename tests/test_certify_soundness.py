@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from certify_oracles import (
+from random_classifiers import (
     HEADS,
     Subject,
     limit_rows,
