@@ -219,25 +219,42 @@ def lowest_margin(
         found = x + into_ball(moves, p, scale, radius)
         return np.asarray(found if box is None else np.clip(found, *box))
 
-    margins = subject.margins(points(shifts), label)
-    best = np.argsort(margins)[:6]
-    shifts, least = shifts[best], float(margins[best[0]])
-    where = points(shifts[:1])[0]
-    step = radius
-    for _ in range(25):
-        h = 1e-4 * step + 1e-9 * (1 + np.abs(x).max())
-        ends = shifts[:, None, :] + h * np.vstack([np.eye(d), -np.eye(d)])
-        values = subject.margins((x + ends).reshape(-1, d), label).reshape(len(shifts), 2 * d)
-        slope = (values[:, :d] - values[:, d:]) * scale
-        direction = (
-            np.sign(slope) if p == np.inf else slope / np.maximum(np.linalg.norm(slope, axis=1), 1e-300)[:, None]
-        )
-        shifts = into_ball(shifts - step * direction * scale, p, scale, radius)
-        margins = subject.margins(points(shifts), label)
-        if margins.min() < least:
-            least, where = float(margins.min()), points(shifts)[margins.argmin()]
-        step *= 0.75
-    return least, where
+    best, where = np.inf, x
+    starts = shifts
+    for k in range(subject.values(x[None, :]).shape[1]):
+        if k == label:
+            continue
+
+        def over(found: np.ndarray, k: int = k) -> np.ndarray:
+            values = subject.values(found)
+            return np.asarray(values[:, label] - values[:, k])
+
+        shifts, step = starts, 0.5 * radius
+        for _ in range(25):
+            heights = over(points(shifts))
+            order = np.argsort(heights)[:5]
+            shifts = shifts[order]
+            if heights[order[0]] < best:
+                best, where = float(heights[order[0]]), points(shifts[:1])[0]
+            downhill = shifts - step * direction(over, x + shifts, p, 1e-4 * step / scale.max()) * scale
+            near = shifts[:, None, :] + step * scale * rng.normal(size=(5, 20, d))
+            shifts = into_ball(np.concatenate([shifts, downhill, near.reshape(-1, d)]), p, scale, radius)
+            step *= 0.75
+    return float(subject.margins(where[None, :], label)[0]), where
+
+
+def direction(function: Values, at: np.ndarray, p: float, h: float) -> np.ndarray:
+    """The steepest directions of norm 1 by differences: signs for p = ∞, one coordinate for 1."""
+    d = at.shape[1]
+    step = h + 1e-9 * (1 + np.abs(at).max())
+    ends = at[:, None, :] + step * np.vstack([np.eye(d), -np.eye(d)])
+    values = function(ends.reshape(-1, d)).reshape(len(at), 2 * d)
+    slope = values[:, :d] - values[:, d:]
+    if p == np.inf:
+        return np.sign(slope)
+    if p == 1:
+        return np.asarray(np.sign(slope) * (np.abs(slope) == np.abs(slope).max(axis=1, keepdims=True)))
+    return np.asarray(slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-300))
 
 
 # -- exact distances ------------------------------------------------------------------------------------------------
@@ -281,7 +298,7 @@ def planar_distance(x: np.ndarray, rows: Rows, label: int, p: float, scale: np.n
 
 
 def polar_distance(subject: Subject, x: np.ndarray, label: int, p: float, scale: np.ndarray, reach: float) -> float:
-    """The distance to a label change of two inputs: the first crossing on rays, least over angles; ∞ if none."""
+    """The distance to a label change of two inputs: the first crossing on rays, least over refined angles."""
     angles = np.linspace(0, 2 * np.pi, 361)[:-1]
     grid = np.linspace(0, 1, 121)[1:]
 
@@ -314,7 +331,7 @@ def polar_distance(subject: Subject, x: np.ndarray, label: int, p: float, scale:
 
 
 def separate_radius(x: np.ndarray, rows: Rows, label: int, p: float, scale: np.ndarray) -> float:
-    """The radius up to which the least value of the label's function is above all others: interval propagation."""
+    """The radius up to which the label's least value is above all others' largest ones: interval propagation."""
     q = {1.0: np.inf, 2.0: 2.0, np.inf: 1.0}[p]
 
     def holds(radius: float) -> bool:

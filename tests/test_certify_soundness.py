@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_classifiers import (
+from certify_oracles import (
     HEADS,
     Subject,
     limit_rows,
