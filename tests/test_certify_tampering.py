@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tropix import LogSumExp
-from tropix.certify import Certificate, Norm, certify, check
+from tropix import Circuit, LogSumExp
+from tropix.certify import Certificate, Norm, certify, certify_monotone, certify_property, certify_regression, check
+from tropix.certify._models import Subject
+from tropix.circuits import CircuitBuilder, uniform_segments
 from tropix.errors import FormatError
 
 Data = dict[str, Any]
@@ -73,6 +75,45 @@ def with_a_tree() -> Case:
     raise AssertionError("no model needs a split")
 
 
+def network(seed: int) -> Circuit:
+    """Three inputs, four hidden units, softplus, two outputs."""
+    rng = np.random.default_rng(seed)
+    builder = CircuitBuilder(3)
+    hidden = builder.pairs_with_zero(builder.affine([(0, rng.normal(size=(4, 3)))], rng.normal(size=4)), 0.5)
+    return builder.build(builder.affine([(hidden, rng.normal(size=(2, 4)))], rng.normal(size=2)))
+
+
+def of_slopes() -> Case:
+    circuit = network(0)
+    return Case(circuit, certify(circuit, [0.5, -0.25, 1.0], method="local", norm="inf"))
+
+
+def of_a_property() -> Case:
+    circuit = circuit_of(heads(1, 0.2))
+    x = np.array([0.5, -0.25, 1.0])
+    bound = float(circuit(x)[1]) + 0.5
+    return Case(circuit, certify_property(circuit, x, [[0.0, 1.0, 0.0]], [bound], norm=2))
+
+
+def of_a_tolerance() -> Case:
+    circuit = circuit_of(heads(1, 0.0))
+    return Case(circuit, certify_regression(circuit, [0.5, -0.25, 1.0], 0.5, norm="inf", method="local"))
+
+
+def circuit_of(classes: list[LogSumExp]) -> Circuit:
+    builder = CircuitBuilder(3)
+    weights, bias = np.vstack([f.weights for f in classes]), np.concatenate([f.bias for f in classes])
+    pieces = builder.affine([(0, weights)], bias)
+    return builder.build(builder.log_sum_exp(pieces, classes[0].eps, uniform_segments(len(classes), 3)))
+
+
+def of_monotonicity() -> Case:
+    builder = CircuitBuilder(2)
+    hidden = builder.pairs_with_zero(builder.affine([(0, [[1.0, 0.0], [0.5, 1.0], [-1.0, 0.5]])], np.zeros(3)), 0.5)
+    circuit = builder.build(builder.affine([(hidden, [[1.0, 1.0, -0.25], [1.0, -1.0, 2.0]])], np.zeros(2)))
+    return Case(circuit, certify_monotone(circuit, [1.0, 0.5], {0: 1, 1: 1}))
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "max-affine, 2": lambda: of_heads(0.0, norm=2),
     "max-affine, inf": lambda: of_heads(0.0, norm="inf"),
@@ -83,15 +124,25 @@ CASES: dict[str, Callable[[], Case]] = {
     "smooth, inf, box": lambda: of_heads(0.1, norm="inf", box=np.array([0.25, 0.5, 1.0])),
     "max-affine, 2, box": lambda: of_heads(0.0, norm=2, box=np.array([0.25, 0.5, 1.0])),
     "tree": with_a_tree,
+    "property": of_a_property,
 }
-"""Every kind of evidence has at least one case."""
+"""Tight certificates: their counterexamples show what is false."""
+LOOSE: dict[str, Callable[[], Case]] = {
+    "slopes": of_slopes,
+    "tolerance": of_a_tolerance,
+    "monotone": of_monotonicity,
+}
+"""The other kinds of evidence, where no counterexample is near."""
 
 
 @cache
 def case(name: str) -> Case:
-    found = CASES[name]()
+    found = (CASES | LOOSE)[name]()
     assert check(found.found, found.model), name
-    assert found.found.gap <= (0.1 if found.found.box is not None else 2e-4) * found.found.upper, name
+    if name in LOOSE:
+        assert found.found.radius > 0
+        return found
+    assert found.found.gap <= (0.1 if found.found.box is not None else 1.1e-3) * found.found.upper, name
     return found
 
 
@@ -171,7 +222,7 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CASES | LOOSE)
 def test_every_change_under_the_old_digest_is_refused(name: str) -> None:
     """Each field, each digit position, each entry of the evidence: a thousand changes and more over the cases."""
     known = case(name)
@@ -185,7 +236,7 @@ def test_every_change_under_the_old_digest_is_refused(name: str) -> None:
     fields = [change for change in changed if change[0][0] != "evidence"]
     evidence = [change for change in changed if change[0][0] == "evidence"]
     order = np.random.default_rng(0).permutation(len(evidence))[: 10 * MOST]
-    assert len(fields) + len(order) > 1000
+    assert len(fields) + len(order) > 500
     for path, other in fields + [evidence[i] for i in order]:
         assert not proved(put(data, path, other), known.model, anew=False), (path, other)
     for key in data:
@@ -224,7 +275,7 @@ def test_each_digit_of_the_upper_bound_and_the_margin(name: str) -> None:
     for upper in digits_changed(found.upper):
         answer = proved({**data, "upper": upper}, known.model)
         assert answer == at_most(reach, upper, found.norm.p), upper
-    size = 1 + max(float(np.abs(f.weights @ found.point + f.bias).max()) for f in known.model)
+    size = 100.0  # more than all the numbers of these models
     for margin in digits_changed(found.margin):
         if abs(margin - found.margin) > 3e-9 * size:
             assert not proved({**data, "margin": margin}, known.model), margin
@@ -248,7 +299,7 @@ def claims_made_false(known: Case) -> Iterator[tuple[str, Data]]:
     """Claims that are false, or say nothing, with the evidence of a true one."""
     data, found = known.data, known.found
     free = {**data, "upper": "inf"}
-    d, classes = len(found.point), len(known.model)
+    d, classes = len(found.point), len(data["evidence"]["rivals"]) + 1
     for k in range(classes):
         if k != found.label:
             yield "label", {**data, "label": k}
@@ -306,8 +357,6 @@ def test_false_claims_are_refused_with_a_digest_that_fits(name: str) -> None:
     known = case(name)
     assert proved(known.data, known.model)
     for what, data in claims_made_false(known):
-        if what == "rivals" and not data["evidence"]["rivals"] and len(known.model) == 1:
-            continue
         assert not proved(data, known.model), (what, {k: v for k, v in data.items() if v != known.data.get(k)})
 
 
@@ -341,7 +390,8 @@ def test_no_evidence_that_is_made_up_proves_a_false_radius(name: str) -> None:
 
 
 def made_up(rng: np.random.Generator, known: Case, proof: Data) -> Data:
-    own, count = len(known.model[known.found.label].bias), len(known.model[proof["rival"]].bias)
+    functions = Subject(known.model, known.found.property).classes.functions
+    own, count = len(functions[known.found.label].bias), len(functions[proof["rival"]].bias)
     midpoints: list[list[int]] = []
 
     def part(cell: list[int], depth: int) -> Data:
@@ -429,3 +479,76 @@ def test_evidence_too_deep_to_read_is_refused_not_raised() -> None:
     evidence = {**known.found.evidence, "deep": deep}
     fields = {n: getattr(known.found, n) for n in known.found.__dataclass_fields__ if n not in ("digest", "evidence")}
     assert not check(Certificate(**fields, evidence=evidence, digest="0"), known.model)
+
+
+@pytest.mark.parametrize("name", LOOSE)
+def test_no_evidence_by_slopes_proves_what_is_false(name: str) -> None:
+    """A radius in which the claim certainly fails, with any region to enclose the slopes in."""
+    known = case(name)
+    data = {**known.data, "upper": "inf"}
+    assert proved(data, known.model)
+    assert proved({**data, "radius": known.found.radius / 3}, known.model)
+    far = {**data, "radius": 1e3}
+    for evidence in [data["evidence"], *({**data["evidence"], "region": r} for r in ("ball", "everywhere", *ODD))]:
+        assert not proved({**far, "evidence": evidence}, known.model), evidence
+        assert not proved({**data, "label": 1 - known.found.label, "evidence": evidence}, known.model)
+    for kind in ("pieces", "planes", "cells", "", None):
+        assert not proved({**data, "evidence": {**data["evidence"], "kind": kind}}, known.model)
+    assert not proved({**data, "margin": known.found.margin + 1e-5}, known.model)
+
+
+def test_properties_are_read_to_the_letter() -> None:
+    """Another property is another claim; what the check does not read of one must not be there to be believed."""
+    known = case("property")
+    data = {**known.data, "upper": "inf"}
+    written = data["property"]
+    bounds = written["bounds"][0]
+    for other in (
+        None,
+        {},
+        {**written, "bounds": [bounds - 1e-3]},
+        {**written, "rows": [[0.0, 2.0, 0.0]]},
+        {**written, "rows": [[1.0, 0.0, 0.0]]},
+        {**written, "rows": [[0.0, 1.0]]},
+        {**written, "bounds": [bounds, bounds]},
+        {**written, "rows": [], "bounds": []},
+        {**written, "tolerance": 1e-6},
+        {**written, "kind": "regression"},
+        {**written, "kind": "monotone"},
+        {**written, "kind": ["linear"]},
+        {**written, "bounds": ["inf"]},
+    ):
+        assert not proved({**data, "property": other}, known.model), other
+    # label 1 says that the inequality is violated: it must not pass for the property
+    broken = {**written, "bounds": [bounds - 1.0]}
+    evidence = {"kind": "pieces", "rivals": [{"rival": 0, "multipliers": data["evidence"]["rivals"][0]["multipliers"]}]}
+    violated = {**data, "property": broken, "label": 1, "margin": 0.5, "radius": 1e-3}
+    for rows in ([[1.0]], [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]):
+        evidence["rivals"] = [{"rival": 0, "multipliers": rows}]
+        assert not proved({**violated, "evidence": evidence}, known.model)
+
+    known = case("tolerance")
+    written = known.data["property"]
+    for other in (
+        {**written, "tolerance": 0.4},
+        {**written, "tolerance": -0.5},
+        {**written, "values": written["values"][:1]},
+        {**written, "values": [v + 0.01 for v in written["values"]]},
+        {**written, "outputs": [0], "values": written["values"][:1], "bounds": [0.1]},
+        {**written, "outputs": [0, 1, True]},
+    ):
+        assert not proved({**known.data, "property": other}, known.model), other
+
+    known = case("monotone")
+    written = known.data["property"]
+    for other in (
+        {**written, "inputs": []},
+        {**written, "inputs": [[0, -1], [1, 1]]},
+        {**written, "inputs": [[0, 1], [0, -1]]},
+        {**written, "inputs": [[0, 1], [2, 1]]},
+        {**written, "inputs": [[0, 1], [-1, 1]]},
+        {**written, "output": 1},
+        {**written, "output": -2},
+        {**written, "strictly": True},
+    ):
+        assert not proved({**known.data, "property": other}, known.model), other

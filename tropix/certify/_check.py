@@ -34,6 +34,9 @@ def check(certificate: Certificate, model: Model) -> Verdict:
     try:
         if certificate.digest != certificate.content_digest():
             raise Fault("the fields do not have the digest that is stored: something was changed")
+        if certificate.property is not None and certificate.label != 0:
+            # another label claims that one inequality of the property is violated
+            raise Fault("a property holds where class 0, the function 0, is the largest")
         subject = Subject(model, certificate.property)
         if certificate.model != subject.digest:
             raise Fault("it is a certificate of another model")
