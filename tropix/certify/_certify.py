@@ -67,6 +67,10 @@ def certify_all(
     of a rival, margin m:
 
     - ``lipschitz``: m / max ‖w_i − u_j‖_q;
+    - ``local``: the largest r with r·L(r) < m, L(r) a Lipschitz constant of the margin on the ball of radius r, from
+      ranges of all derivatives there; it is never less than ``lipschitz``;
+    - ``second-order``: the r with m − r‖∇m‖_q − diam_q(U)² r²/(8 ε_k) = 0, U the slopes of the rival: as F_c is convex,
+      only its curvature counts. A rival at ε_k = 0 with several pieces has kinks: `Unsupported`;
     - ``tangent``: the r with ⊕_ε (y_j + r‖u_j − ∇F_c‖_q) = F_c;
     - ``combined``: the same with the best multipliers for each piece of the rival in place of the tangent;
     - ``transfer``: the best radius of the tropical limit for the margin less ε_k log N_k;
@@ -74,8 +78,7 @@ def certify_all(
       the rival's Gibbs weights; without rivals of two or more pieces and for max-affine rivals ``combined`` is exact;
     - ``auto``: ``combined``, then ``exact`` unless that settles the ``radius`` asked about.
 
-    With a box and the norms 1 and 2, multipliers are those for the ball without it: the radius is sound, and the gap
-    stated, but it need not close. The ``time_limit`` in seconds is for each point. Results depend on the seed alone.
+    The ``time_limit`` in seconds is for each point. Results depend on the seed alone.
     Raises `Unsupported` for other models and `InvalidInput` for bad points, labels, radii.
 
     >>> from tropix import LogSumExp
