@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tropix.arrays import points_array
 from tropix.boxes import Box, BoxLike
 from tropix.certify._certificate import Certificate, status_of
+from tropix.certify._certify_curvature import CurvatureEngine
 from tropix.certify._certify_heads import HeadsEngine
 from tropix.certify._certify_slopes import SlopesEngine
 from tropix.certify._engine import Answer, Engine, Method, Request
@@ -142,6 +143,8 @@ def certify_subject(
 def _engine(subject: Subject, request: Request) -> Engine:
     if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
         return SlopesEngine(subject.steps, request)
+    if request.method == "second-order":
+        return CurvatureEngine(subject.classes, request)
     return HeadsEngine(subject.classes, request)
 
 
