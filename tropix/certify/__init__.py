@@ -8,6 +8,11 @@ from tropix.certify._certificate import status_of as status_of
 from tropix.certify._certify import certify as certify
 from tropix.certify._certify import certify_all as certify_all
 from tropix.certify._certify import certify_each as certify_each
+from tropix.certify._certify_monotone import certify_monotone as certify_monotone
+from tropix.certify._certify_properties import certify_property as certify_property
+from tropix.certify._certify_properties import certify_property_all as certify_property_all
+from tropix.certify._certify_properties import certify_regression as certify_regression
+from tropix.certify._certify_properties import certify_regression_all as certify_regression_all
 from tropix.certify._check import check as check
 from tropix.certify._norms import Norm as Norm
 from tropix.certify._plot import plot_summary as plot_summary

@@ -69,7 +69,7 @@ def _elsewhere(
     run: Run, subject: Subject, request: Request, time_limit: float | None, executor: Executor | None, workers: int
 ) -> Iterator[Certificate]:
     """The same, by an executor or by processes of our own, which end with the search."""
-    content = pickle.dumps(subject.model)
+    content = pickle.dumps((subject.model, subject.property))
     own = None
     if executor is None:
         # a forked child inherits locks of threads that it does not have
@@ -101,8 +101,8 @@ def _end_with_the_parent() -> None:
 
 @lru_cache(maxsize=4)
 def _subject(content: bytes) -> Subject:
-    """The model that another process sent, kept for its next block."""
-    return Subject(pickle.loads(content))
+    """The model and property that another process sent, kept for the next block."""
+    return Subject(*pickle.loads(content))
 
 
 def _work(run: Run, content: bytes, request: Request, time_limit: float | None) -> Any:

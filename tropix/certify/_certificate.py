@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from tropix.certify._norms import Norm
@@ -43,6 +44,8 @@ class Certificate:
     - ``status``: ``robust`` if radius ≥ ``asked``, ``falsified`` if upper ≤ ``asked``, else ``unknown``; without
       ``asked``, ``robust`` if the radius is > 0 and ``falsified`` if upper is 0.
     - ``margin``: the label's function minus the largest other one at x, in double precision.
+    - ``property``: None for a label; else the claim in place of it, for which the label is 0 (see `certify_property`,
+      `certify_regression`, `certify_monotone`).
     - ``evidence``: what `check` evaluates; ``model`` is the digest of the model, ``digest`` that of all fields.
     """
 
@@ -59,13 +62,14 @@ class Certificate:
     norm: Norm
     box: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     asked: float | None = None
+    property: dict[str, Any] | None = None
     digest: str = field(default="")
 
     def __post_init__(self) -> None:
         if not self.digest:
             object.__setattr__(self, "digest", self.content_digest())
 
-    @property
+    @cached_property
     def gap(self) -> float:
         """How far the radius may be from the true one: upper − radius."""
         return self.upper - self.radius
@@ -80,6 +84,7 @@ class Certificate:
             "norm": {"p": self.norm.p, "scale": None if self.norm.scale is None else list(self.norm.scale)},
             "box": None if self.box is None else [list(end) for end in self.box],
             "asked": self.asked,
+            "property": self.property,
             "radius": self.radius,
             "upper": self.upper,
             "method": self.method,
@@ -119,6 +124,7 @@ class Certificate:
                 norm=Norm(_number(data["norm"]["p"]), _optional(data["norm"]["scale"])),
                 box=None if box is None else (_numbers(box[0]), _numbers(box[1])),
                 asked=None if data["asked"] is None else _number(data["asked"]),
+                property=None if data["property"] is None else _of(dict, data["property"]),
                 digest=_of(str, data["digest"]),
             )
             if not data["digest"]:

@@ -13,6 +13,7 @@ from tropix.boxes import BoxLike
 from tropix.certify._batches import Progress, in_blocks
 from tropix.certify._certificate import Certificate, status_of
 from tropix.certify._certify_heads import HeadsEngine
+from tropix.certify._certify_slopes import SlopesEngine
 from tropix.certify._engine import Answer, Engine, Method, Request
 from tropix.certify._heads import CAP
 from tropix.certify._models import Model, Subject
@@ -124,6 +125,23 @@ def certify_each(
     return in_blocks(certified, subject, request, time_limit, executor=executor, workers=workers, progress=progress)
 
 
+def certify_subject(
+    subject: Subject,
+    points: npt.ArrayLike,
+    labels: Sequence[int] | npt.ArrayLike | None,
+    *,
+    norm: NormLike,
+    radius: float | None,
+    box: BoxLike | None,
+    method: Method,
+    time_limit: float | None,
+) -> list[Certificate]:
+    """The certificates of a property of a model."""
+    request = request_of(subject, points, labels, norm=norm, radius=radius, box=box, method=method)
+    Deadline(time_limit)
+    return list(in_blocks(certified, subject, request, time_limit))
+
+
 def certified(subject: Subject, request: Request, time_limit: float | None) -> Iterator[Certificate]:
     """The certificates of one block of points."""
     started = time.perf_counter()
@@ -136,6 +154,8 @@ def certified(subject: Subject, request: Request, time_limit: float | None) -> I
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
+    if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
+        return SlopesEngine(subject.steps, request)
     return HeadsEngine(subject.classes, request)
 
 
@@ -162,4 +182,5 @@ def _certificate(
         norm=request.norm,
         box=None if box is None else (tuple(box.lower.tolist()), tuple(box.upper.tolist())),
         asked=request.asked,
+        property=None if subject.property is None else dict(subject.property),
     )

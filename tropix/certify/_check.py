@@ -10,12 +10,17 @@ import flint
 from tropix.certify._certificate import Certificate, Verdict
 from tropix.certify._check_claim import Claim, Fault
 from tropix.certify._check_heads import PiecesClaim
+from tropix.certify._check_monotone import MonotoneClaim
+from tropix.certify._check_slopes import SlopesClaim
 from tropix.certify._models import Model, Subject
 from tropix.errors import TropixError
 
 PRECISIONS = (96, 400)
 KINDS: dict[str, Callable[[Certificate, Subject], Claim]] = {
     "pieces": lambda certificate, subject: PiecesClaim(certificate, subject.classes),
+    "slopes": lambda certificate, subject: (
+        MonotoneClaim(certificate, subject.steps) if subject.is_monotone else SlopesClaim(certificate, subject.steps)
+    ),
 }
 """What reads the evidence of each kind."""
 
@@ -29,7 +34,7 @@ def check(certificate: Certificate, model: Model) -> Verdict:
     try:
         if certificate.digest != certificate.content_digest():
             raise Fault("the fields do not have the digest that is stored: something was changed")
-        subject = Subject(model)
+        subject = Subject(model, certificate.property)
         if certificate.model != subject.digest:
             raise Fault("it is a certificate of another model")
         kind: Any = certificate.evidence["kind"]

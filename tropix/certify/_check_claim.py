@@ -117,8 +117,12 @@ class Claim(ABC):
         length = sum(a * a for a in sizes) if p == 2 else sum(sizes) if p == 1 else max(sizes)
         if length > (upper * upper if p == 2 else upper):
             raise Fault("the witness is farther away than the upper bound")
-        if not any(m <= 0 for m in self.margins(witness)[0]):
+        if not self.refutes(witness):
             raise Fault("the witness has the same label")
+
+    def refutes(self, point: Rationals) -> bool:
+        """Whether the label is not above all others at a point, beyond doubt."""
+        return any(m <= 0 for m in self.margins(point)[0])
 
     def reach(self, slope: list[int], denominator: int) -> Any:
         """An upper bound of max v·δ over the ball in the box, v = slope/denominator."""
