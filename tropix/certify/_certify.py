@@ -12,13 +12,14 @@ import numpy.typing as npt
 from tropix.arrays import points_array
 from tropix.boxes import Box, BoxLike
 from tropix.certify._certificate import Certificate, status_of
+from tropix.certify._certify_circuits import CIRCUIT_METHODS, CircuitEngine
 from tropix.certify._certify_heads import HeadsEngine
 from tropix.certify._engine import Answer, Engine, Method, Request
 from tropix.certify._heads import CAP
 from tropix.certify._models import Model, Subject
 from tropix.certify._norms import Norm, NormLike
 from tropix.deadline import Deadline
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 
 
 def certify(
@@ -117,7 +118,15 @@ def certify_all(
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
-    return HeadsEngine(subject.classes, request)
+    if request.method in CIRCUIT_METHODS:
+        return CircuitEngine(subject, request)
+    try:
+        classes = subject.classes
+    except Unsupported:
+        if request.method not in ("auto", "exact"):
+            raise
+        return CircuitEngine(subject, request)
+    return HeadsEngine(classes, request)
 
 
 def _certificate(

@@ -10,12 +10,14 @@ import flint
 from tropix.certify._certificate import Certificate, Verdict
 from tropix.certify._check_claim import Claim, Fault
 from tropix.certify._check_heads import PiecesClaim
+from tropix.certify._check_planes import PlanesClaim
 from tropix.certify._models import Model, Subject
 from tropix.errors import TropixError
 
 PRECISIONS = (96, 400)
 KINDS: dict[str, Callable[[Certificate, Subject], Claim]] = {
     "pieces": lambda certificate, subject: PiecesClaim(certificate, subject.classes),
+    "planes": lambda certificate, subject: PlanesClaim(certificate, subject.circuit),
 }
 """What reads the evidence of each kind."""
 

@@ -15,7 +15,9 @@ from tropix.certify._norms import Norm
 from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 
-Method: TypeAlias = Literal["auto", "lipschitz", "tangent", "combined", "transfer", "exact"]
+Method: TypeAlias = Literal[
+    "auto", "lipschitz", "tangent", "combined", "transfer", "exact", "interval", "linear", "branching"
+]
 
 
 @dataclass(frozen=True, eq=False)
