@@ -47,9 +47,7 @@ class CircuitEngine:
     def _linear(self) -> Proved:
         """The largest radii of the bounds that the method names, cheapest first."""
         n = len(self.margins)
-        steps: list[Bounds] = ["interval"] if self.request.method == "interval" else ["planes", "slopes"]
-        if self.request.asked is not None and self.request.method != "linear" and steps[0] == "planes":
-            steps = ["interval", *steps]
+        steps: list[Bounds] = ["interval"] if self.request.method == "interval" else ["interval", "planes", "slopes"]
         radii, which = np.zeros(n), np.full(n, -1)
         hopeful = np.flatnonzero(self.margins > 0)
         if self.request.asked is not None:
@@ -60,8 +58,6 @@ class CircuitEngine:
                 radii[done], which[done] = self.request.asked, s
         for s, step in enumerate(steps):
             open_ = hopeful[radii[hopeful] < (self.request.asked or np.inf)]
-            if step == "interval" and steps != ["interval"]:
-                continue
             starts = np.where(radii[open_] > 0, radii[open_], self._guess(open_))
             better = largest_radii(self.bounds, open_, step, radii[open_], starts, self.request.asked or CAP)
             gained = better > radii[open_]
@@ -92,10 +88,8 @@ class CircuitEngine:
                         trees[i] = found.leaf(b)
                     else:
                         radii[i] = 0.0
-        names = ["linear" if w < 0 or steps[w] != "interval" else "interval" for w in which.tolist()]
-        if self.request.method == "interval":
-            names = ["interval"] * len(radii)
-        return Proved(radii, names, trees)
+        names = ["interval" if step == "interval" else "linear" for step in steps]
+        return Proved(radii, [names[w] for w in which.tolist()], trees)
 
     # -- one point ------------------------------------------------------------------------------------------------
 
