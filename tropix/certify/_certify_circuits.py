@@ -9,6 +9,7 @@ import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.certify._attack import Witness
+from tropix.certify._attack_circuits import Target, confirmed, nearest_witnesses
 from tropix.certify._circuit_margins import Bounds, Margins
 from tropix.certify._circuit_radii import largest_radii
 from tropix.certify._engine import Answer, Request, labels_of, margins_of
@@ -41,6 +42,7 @@ class CircuitEngine:
         self.margins = margins_of(values, self.labels)
         self.bounds = Margins(self.circuit, request.points, self.labels, request.norm, request.box)
         self.found = self._linear()
+        self.witnesses = self._attacked()
 
     # -- all points -----------------------------------------------------------------------------------------------
 
@@ -65,6 +67,26 @@ class CircuitEngine:
         if any(not isinstance(node, Input | Affine | LogSumExp) for node in self.circuit.nodes):
             radii = np.where(radii == self.request.asked, radii, radii * SHRINK)
         return self._evidence(radii, which, steps)
+
+    def _attacked(self) -> list[Witness | None]:
+        """The nearest counterexamples of points whose radius is not what was asked for yet."""
+        request, radii = self.request, self.found.radii
+        found: list[Witness | None] = [None] * len(radii)
+        target = Target(self.circuit, request.norm)
+        still = np.zeros(self.circuit.input_size)
+        for i in np.flatnonzero(self.margins <= 0).tolist():
+            found[i] = confirmed(target, request.points[i], int(self.labels[i]), still, request.box)
+        if request.method in ("interval", "linear"):
+            return found
+        open_ = np.flatnonzero((self.margins > 0) & (radii < (CAP if request.asked is None else request.asked)))
+        if len(open_):
+            starts = np.maximum(radii[open_], self._guess(open_))
+            near = nearest_witnesses(
+                target, request.points[open_], self.labels[open_], starts, request.box, seed=request.seed
+            )
+            for i, witness in zip(open_.tolist(), near, strict=True):
+                found[i] = witness
+        return found
 
     def _guess(self, which: IntArray) -> FloatArray:
         """The radius at which the margin would be 0 if it were linear."""
@@ -96,6 +118,6 @@ class CircuitEngine:
     def answer(self, i: int, deadline: Deadline) -> Answer:
         """The answer for one point."""
         radius, method = float(self.found.radii[i]), self.found.methods[i]
-        witness: Witness | None = None
+        witness = self.witnesses[i]
         proofs = [{"rivals": self.bounds.rivals[i].tolist(), "tree": self.found.trees[i]}] if radius > 0 else []
         return Answer(radius, witness, method, {"kind": "planes", "proofs": proofs})
