@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tropix.boxes import BoxLike
 from tropix.certify._batches import Progress, in_blocks
 from tropix.certify._certificate import Certificate, status_of
+from tropix.certify._certify_circuits import CIRCUIT_METHODS, CircuitEngine
 from tropix.certify._certify_curvature import CurvatureEngine
 from tropix.certify._certify_heads import HeadsEngine
 from tropix.certify._certify_slopes import SlopesEngine
@@ -21,7 +22,7 @@ from tropix.certify._models import Model, Subject
 from tropix.certify._norms import NormLike
 from tropix.certify._requests import request_of
 from tropix.deadline import Deadline
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 
 
 def certify(
@@ -158,11 +159,17 @@ def certified(subject: Subject, request: Request, time_limit: float | None) -> I
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
+    if request.method in CIRCUIT_METHODS:
+        return CircuitEngine(subject, request)
     if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
         return SlopesEngine(subject.steps, request)
-    if request.method == "second-order":
-        return CurvatureEngine(subject.classes, request)
-    return HeadsEngine(subject.classes, request)
+    try:
+        classes = subject.classes
+    except Unsupported:
+        if request.method not in ("auto", "exact"):
+            raise
+        return CircuitEngine(subject, request)
+    return CurvatureEngine(classes, request) if request.method == "second-order" else HeadsEngine(classes, request)
 
 
 def _certificate(

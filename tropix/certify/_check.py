@@ -12,6 +12,7 @@ from tropix.certify._check_claim import Claim, Fault
 from tropix.certify._check_curvature import CurvatureClaim
 from tropix.certify._check_heads import PiecesClaim
 from tropix.certify._check_monotone import MonotoneClaim
+from tropix.certify._check_planes import PlanesClaim
 from tropix.certify._check_slopes import SlopesClaim
 from tropix.certify._models import Model, Subject
 from tropix.errors import TropixError
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[[Certificate, Subject], Claim]] = {
     "slopes": lambda certificate, subject: (
         MonotoneClaim(certificate, subject.steps) if subject.is_monotone else SlopesClaim(certificate, subject.steps)
     ),
+    "planes": lambda certificate, subject: PlanesClaim(certificate, subject.circuit),
 }
 """What reads the evidence of each kind."""
 

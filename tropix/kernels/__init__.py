@@ -14,6 +14,8 @@ from tropix.kernels._atomic_sums import atomic_minimum as atomic_minimum
 from tropix.kernels._atomic_sums import atomic_minimum_numpy as atomic_minimum_numpy
 from tropix.kernels._atomic_sums import atomic_sums as atomic_sums
 from tropix.kernels._atomic_sums import atomic_sums_numpy as atomic_sums_numpy
+from tropix.kernels._ball_supports import ball_supports as ball_supports
+from tropix.kernels._ball_supports import ball_supports_numpy as ball_supports_numpy
 from tropix.kernels._cell_facets import Expansion as Expansion
 from tropix.kernels._cell_facets import expand_cells as expand_cells
 from tropix.kernels._cell_forms import facet_rows as facet_rows
