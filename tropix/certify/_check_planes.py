@@ -5,7 +5,7 @@ constants with which planes of these slopes lie below or above the nodes there, 
 substituting planes backwards to the input. Any slopes prove something, so wrong ones can only prove too little.
 
 - A part is a leaf, or split: ``{"input": i, "at": t, "parts": […]}`` into x_i ≤ t and x_i ≥ t, or
-  ``{"tie": [node, a, b], "parts": […]}`` into v_a ≥ v_b and v_b ≥ v_a for entries of one segment of a maximum.
+  ``{"tie": [node, a, b], "at": t, "parts": […]}`` into v_a − v_b ≥ t and ≤ t for entries of one segment of ⊕_ε.
 - A leaf has by node ``below`` and ``above``: at ⊕_ε numerators over 2²⁰ of the slopes of all entries but the last of
   each segment (those of one segment add up to 1; below none is negative); at Gibbs pairs and curves a slope an output,
   at products two. Nodes it does not name are bounded by constants. ``pivot``: the entry of each segment that others are
@@ -76,7 +76,9 @@ class PlanesClaim(Claim):
             return
         if "tie" in tree:
             node, first, second = (int(v) for v in tree["tie"])
-            halves = region.tied(*self._tie(node, first, second))
+            level = fraction(tree["at"])
+            self._require_tie(node, first, second)
+            halves = region.tied(node, first, second, level)
         else:
             axis = int(tree["input"])
             if not 0 <= axis < len(self.scales):
@@ -87,13 +89,14 @@ class PlanesClaim(Claim):
         for part, half in zip(tree["parts"], halves, strict=True):
             self._part(part, rivals, half, depth + 1)
 
-    def _tie(self, node: int, first: int, second: int) -> tuple[int, int, int]:
+    def _require_tie(self, node: int, first: int, second: int) -> None:
         found = self.circuit.nodes[node] if 0 <= node < len(self.circuit.nodes) else None
-        if not isinstance(found, LogSumExp) or found.eps > 0 or first == second:
-            raise Fault("a part is split by a tie that is none of a maximum")
+        if not isinstance(found, LogSumExp) or first == second:
+            raise Fault("a part is split by a tie of a node that has none")
         if min(first, second) < 0 or len(set(np.searchsorted(found.segments, [first, second], side="right"))) > 1:
             raise Fault("a tie belongs to two segments")
-        return node, first, second
+        if max(first, second) >= found.segments[-1]:
+            raise Fault("a tie names an entry that the node does not read")
 
     def _leaf(self, tree: dict[str, Any], rivals: list[int], region: Region) -> None:
         bounds = Leaf(self.circuit, region, self.point, tree.get("nodes", {}))
