@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from operator import mul
 from typing import Any
 
 import numpy as np
 
 from tropix.arrays import FloatArray
 from tropix.boxes import Box
-from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, forms_of
+from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, floats_at, forms_of
 from tropix.certify._cells_programs import Distance, Polyhedron, dual_lengths
 from tropix.certify._check_cells import check_cells
 from tropix.certify._check_claim import Fault
@@ -191,18 +190,9 @@ class _Search:
         )
 
     def _floats(self, rows: list[list[Any]], denominators: list[int]) -> FloatArray:
-        """Rows with the constant replaced by the value at x, each number rounded once, in the units of the norm."""
-        d, here = len(self.scales), self._column
-        table = np.zeros((len(rows), d + 1))
-        try:
-            for i, (row, unit) in enumerate(zip(rows, denominators, strict=True)):
-                if any(row):
-                    table[i, :d] = list(map(float, row[:d]))
-                    table[i, :d] /= unit
-                    table[i, d] = int(sum(map(mul, row, here))) / (unit * here[-1])
-        except OverflowError:
-            raise InvalidInput("an affine function exceeds the range of float64: rescale the model") from None
-        table[:, :d] *= self.scales
+        """Rows in the units of the norm, the constants replaced by the values at x."""
+        table = floats_at(rows, denominators, self._column)
+        table[:, :-1] *= self.scales
         return table
 
     def _solved(self, cell: _Cell, item: int, known: float) -> float:
