@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import mul, sub
 from typing import Any, TypeAlias
@@ -41,6 +41,7 @@ class CellForms:
     canonical: Pattern
     gaps: list[list[Any]]
     outputs: list[list[Any]]
+    tables: dict[tuple[int, ...], tuple[list[int], FloatArray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +187,17 @@ class PatternForms:
         """The rivals k with the rows F_c − F_k."""
         own = cell.outputs[label]
         return [(k, list(map(sub, own, row))) for k, row in enumerate(cell.outputs) if k != label]
+
+    def table(self, cell: CellForms, label: int, column: Sequence[int]) -> tuple[list[int], FloatArray]:
+        """The rivals, and the gaps and below them the margins F_c − F_k as floats (see `floats_at`), kept for one x."""
+        key = (label, *column)
+        if key not in cell.tables:
+            margins = self.margins(cell, label)
+            rows = [*cell.gaps, *(row for _, row in margins)]
+            units = [*self.denominators, *[self.output_denominator] * len(margins)]
+            cell.tables.clear()
+            cell.tables[key] = [k for k, _ in margins], floats_at(rows, units, column)
+        return cell.tables[key]
 
 
 _known: WeakKeyDictionary[Circuit, PatternForms] = WeakKeyDictionary()

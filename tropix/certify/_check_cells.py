@@ -32,8 +32,9 @@ import numpy as np
 
 from tropix.arrays import BoolArray, FloatArray
 from tropix.boxes import Box
-from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, floats_at, forms_of
-from tropix.certify._check_claim import Fault, fraction
+from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, forms_of
+from tropix.certify._certificate import Certificate
+from tropix.certify._check_claim import Claim, Fault, fraction
 from tropix.certify._norms import Norm
 from tropix.circuits import Circuit
 from tropix.exact import Rationals
@@ -231,7 +232,7 @@ class _Proof:
 
     def _below_zero(self, claims: list[_Claim]) -> list[bool]:
         """Floats with bounds of their errors show most claims, integers the others."""
-        table = floats_at(self.rows, self.units, self.ball.point)
+        table = self.forms.table(self.cell, self.label, self.ball.point)[1]
         weights, sizes = np.zeros((2, len(claims), len(table)))
         for i, claim in enumerate(claims):
             factors = np.array([float(w) for w in claim.weights])
@@ -251,3 +252,24 @@ class _Proof:
             factor = weight.numerator * (common // unit)
             total = [a + factor * b for a, b in zip(total, self.rows[t], strict=True)]
         return self.ball.below_zero(total)
+
+
+class CellsClaim(Claim):
+    """A certificate whose evidence of the kind "cells" is for `check_cells`."""
+
+    def __init__(self, certificate: Certificate, circuit: Circuit) -> None:
+        self.circuit, self.forms = circuit, forms_of(circuit)
+        super().__init__(certificate, self.forms.inputs, self.forms.classes)
+
+    def margins(self, point: Rationals) -> tuple[list[Any], Any]:
+        """F_c − F_k for all rivals at a point, and the size of the values."""
+        row = self.forms.circuit.exact(point[None, :])
+        values = [flint.fmpq(int(n), row.denominator) for n in row.numerators[0]]
+        own = values[self.claim.label]
+        return [own - v for k, v in enumerate(values) if k != self.claim.label], max(map(abs, values))
+
+    def check_radius(self) -> None:
+        """Raise `Fault` unless the evidence proves the radius."""
+        claim = self.claim
+        box = None if claim.box is None else Box(np.array(claim.box[0]), np.array(claim.box[1]))
+        check_cells(self.circuit, claim.point, claim.label, claim.radius, claim.norm, box, claim.evidence)
