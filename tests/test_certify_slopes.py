@@ -45,7 +45,7 @@ def numbers(end: flint.arb_mat, shape: tuple[int, ...]) -> np.ndarray:
     return np.array([float(entry.mid()) for entry in end.entries()]).reshape(shape)
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(3))
 @pytest.mark.parametrize("circuits", [everything, assorted])
 def test_values_and_derivatives_lie_in_their_ranges(circuits, block: int) -> None:
     """At points all over the ball, for floats and for the enclosure of the check, which agree."""
@@ -67,7 +67,8 @@ def test_values_and_derivatives_lie_in_their_ranges(circuits, block: int) -> Non
             except InvalidInput:
                 continue
             slack = 1e-9 * (1 + np.abs(values))
-            assert (values >= ends[0] - slack).all() and (values <= ends[1] + slack).all()
+            assert (values >= ends[0] - slack).all()
+            assert (values <= ends[1] + slack).all()
             bounded = np.isfinite(jacobian[0]).all() and np.isfinite(jacobian[1]).all()
             region = Region(
                 Rationals.of(x), Fraction(radius), norm.p, [Fraction(s) for s in norm.scales(d)], room_of(box, x)
@@ -106,7 +107,7 @@ def test_ranges_of_weights_are_those_of_two_pieces() -> None:
         np.testing.assert_allclose(numbers(ours, (2,)), end, rtol=1e-12)
 
 
-@pytest.mark.parametrize("block", range(3))
+@pytest.mark.parametrize("block", range(2))
 def test_radii_of_heads_are_sound_in_order_and_proved(block: int) -> None:
     """lipschitz ≤ local, and both, as second-order, at most the nearest counterexample."""
     rng = np.random.default_rng(100 + block)
@@ -135,7 +136,7 @@ def test_radii_of_heads_are_sound_in_order_and_proved(block: int) -> None:
 
 
 def test_second_order_is_its_formula_and_may_be_the_better_one() -> None:
-    """F_c = 0.1, F_k = ⊕_1 (x, −x) − log 2: no slope at 0, curvature 1; termwise bounds see the slopes of its pieces."""
+    """F_c = 0.1, F_k = ⊕_1 (x, −x) − log 2: no slope at 0, curvature 1; termwise bounds see slopes of pieces."""
     model = [LogSumExp([[0.0]], [0.1], 0.0), LogSumExp([[1.0], [-1.0]], [-np.log(2)] * 2, 1.0)]
     found = certify(model, [0.0], 0, method="second-order")
     assert found.radius == pytest.approx(np.sqrt(0.1 / (4 / 8)), rel=1e-6)
@@ -146,7 +147,7 @@ def test_second_order_is_its_formula_and_may_be_the_better_one() -> None:
     assert not check(Certificate.from_json(replace(found, radius=0.46, digest="").to_json()), model)
 
 
-@pytest.mark.parametrize("block", range(3))
+@pytest.mark.parametrize("block", range(2))
 def test_radii_of_circuits_are_sound_in_order_and_proved(block: int) -> None:
     rng = np.random.default_rng(200 + block)
     positive = 0
