@@ -311,7 +311,7 @@ def test_other_models_and_files_are_refused() -> None:
     hidden = builder.pairs_with_zero(0, 0.5)
     deep = builder.pairs_with_zero(builder.affine([(hidden, [[1.0]])], [-1.0]), 0.5)
     with pytest.raises(Unsupported, match="single layer"):
-        certify(builder.build(deep), [0.0])
+        certify(builder.build(deep), [0.0], method="combined")
     with pytest.raises(InvalidInput, match="one function a class"):
         certify([], [0.0])
     for text in ("", "[]", '{"format": "other"}', "{}"):

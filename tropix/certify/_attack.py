@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from tropix.certify._ball import Ball
 from tropix.certify._heads import CAP, Heads
 from tropix.certify._heads_exact import entropy
 from tropix.exact import Rationals
+from tropix.polynomials._tropical import dual_norms
 
 ROUNDS = 6
 STEPS = 8
@@ -161,9 +163,10 @@ def descend(
     steps: int = 30,
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray]:
-    """Projected gradient descent on the margin from x and random starts: shifts (n, d) of least margin, and those.
+    """Projected gradient descent on the margin from several starts: shifts (n, d) of least margin, and those margins.
 
-    Steps are steepest in the norm and shrink; all points and restarts move together (Madry and others 2018).
+    The first start is x, up to half are where single pieces of rivals rise most, the others are random. Steps are
+    steepest in the norm and shrink; all points and restarts move together (Madry and others 2018).
     """
     n, d = points.shape
     count = max(1, restarts)
@@ -174,6 +177,8 @@ def descend(
     logits = np.repeat(points @ heads.weights.T + heads.bias, count, 0)
     shifts = project(rng.uniform(-1, 1, (n * count, d)) * limits, limits, heads.norm.p)
     shifts[::count] = 0.0
+    for place, risen in enumerate(_risen(heads, points, labels, radii, count // 2), start=1):
+        shifts[place::count] = risen
     shifts = np.clip(shifts, low, high)
     best, kept = np.full(n * count, np.inf), shifts.copy()
     everyone = np.arange(n * count)
@@ -195,12 +200,31 @@ def descend(
                 if rows.any():
                     gradient[rows] += sign * weights[k][rows] @ heads.slopes[heads.part(k)]
         length = limits * max(0.02, 1.5 * (1 - step / steps) ** 2)
-        shifts = np.clip(project(shifts + length * _steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
+        shifts = np.clip(project(shifts + length * steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
     order = best.reshape(n, count).argmin(axis=1) + count * np.arange(n)
     return kept[order], best[order]
 
 
-def _steepest(gradient: FloatArray, p: float) -> FloatArray:
+def _risen(heads: Heads, points: FloatArray, labels: IntArray, radii: FloatArray, count: int) -> Iterator[FloatArray]:
+    """Where pieces of rivals rise most above the tangent of the label's function in the balls, highest pieces first.
+
+    At low temperatures the gradient at x knows the leading piece alone, and another one may be the nearest.
+    """
+    logits = points @ heads.weights.T + heads.bias
+    n, total = logits.shape
+    tangent, heights = np.empty_like(points), np.full((n, total), -np.inf)
+    for k in range(len(heads)):
+        tangent[labels == k] = heads.gibbs(logits[labels == k], k) @ heads.slopes[heads.part(k)]
+    owner = np.repeat(np.arange(len(heads)), np.diff(heads.offsets))
+    for j in range(total):
+        rise = radii * dual_norms(heads.slopes[j] - tangent, heads.norm.p)
+        heights[:, j] = np.where(labels == owner[j], -np.inf, logits[:, j] + rise)
+    order = np.argsort(-heights, axis=1, kind="stable")
+    for j in order.T[: min(count, total - 1)]:
+        yield radii[:, None] * steepest(heads.slopes[j] - tangent, heads.norm.p)
+
+
+def steepest(gradient: FloatArray, p: float) -> FloatArray:
     """The direction of norm 1 in which a linear function rises fastest."""
     if p == np.inf:
         return np.sign(gradient)

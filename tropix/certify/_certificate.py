@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from tropix.certify._norms import Norm
-from tropix.errors import FormatError, InvalidInput
+from tropix.errors import FormatError
 
 Status: TypeAlias = Literal["robust", "falsified", "unknown"]
 FORMAT = "tropix certificate 1"
@@ -106,11 +106,11 @@ class Certificate:
     def from_json(cls, text: str) -> Certificate:
         """Read a certificate. Raises `FormatError` where it is none; whether it is true is for `check` to say."""
         try:
-            data = _read(json.loads(text))
+            data = _read(json.loads(text, object_pairs_hook=_unique))
             if data["format"] != FORMAT:
                 raise FormatError(f"format {data['format']!r}: expected {FORMAT!r}")
             box = data["box"]
-            return cls(
+            found = cls(
                 model=_of(str, data["model"]),
                 point=_numbers(data["point"]),
                 label=_of(int, data["label"]),
@@ -127,10 +127,27 @@ class Certificate:
                 property=None if data["property"] is None else _of(dict, data["property"]),
                 digest=_of(str, data["digest"]),
             )
+            if not data["digest"]:
+                raise FormatError("the digest is missing")
+            # what no field holds would be neither digested nor checked, yet read by people
+            unknown = sorted(data.keys() - found._fields().keys() - {"digest"})
+            if unknown:
+                raise FormatError(f"unknown fields: {', '.join(unknown)}")
+            if data["norm"].keys() != {"p", "scale"} or (box is not None and len(box) != 2):
+                raise FormatError("norm or box hold more than they should")
+            return found
         except FormatError:
             raise
-        except (KeyError, IndexError, TypeError, ValueError, RecursionError, InvalidInput) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             raise FormatError(f"no certificate: {type(error).__name__}: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values of one name readers would take different ones."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise FormatError("a name occurs twice in an object")
+    return found
 
 
 def _of(kind: type, value: Any) -> Any:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import points_array
-from tropix.boxes import Box, BoxLike
+from tropix.boxes import BoxLike
+from tropix.certify._batches import Progress, in_blocks
 from tropix.certify._certificate import Certificate, status_of
+from tropix.certify._certify_circuits import CIRCUIT_METHODS, CircuitEngine
 from tropix.certify._certify_curvature import CurvatureEngine
 from tropix.certify._certify_heads import HeadsEngine
 from tropix.certify._certify_slopes import SlopesEngine
 from tropix.certify._engine import Answer, Engine, Method, Request
 from tropix.certify._heads import CAP
 from tropix.certify._models import Model, Subject
-from tropix.certify._norms import Norm, NormLike
+from tropix.certify._norms import NormLike
+from tropix.certify._requests import request_of
 from tropix.deadline import Deadline
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 
 
 def certify(
@@ -59,6 +61,9 @@ def certify_all(
     time_limit: float | None = None,
     gap: float = 1e-3,
     seed: int = 0,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> list[Certificate]:
     """For points (n, d), radii in which the label of a classifier stays the same, with evidence that `check` proves.
 
@@ -79,8 +84,12 @@ def certify_all(
       the rival's Gibbs weights; without rivals of two or more pieces and for max-affine rivals ``combined`` is exact;
     - ``auto``: ``combined``, then ``exact`` unless that settles the ``radius`` asked about.
 
-    The ``time_limit`` in seconds is for each point. Results depend on the seed alone.
-    Raises `Unsupported` for other models and `InvalidInput` for bad points, labels, radii.
+    The ``time_limit`` in seconds is for each point.
+
+    Work is done in ``workers`` processes (1: in this one) or by any ``executor``; ``progress`` is told how many points
+    are done, of how many. All but the ``seconds`` depends on the seed alone, unless time is over. Ctrl-C ends the call
+    without a result: `certify_each` gives certificates one after another. Raises `Unsupported` for other models and
+    `InvalidInput` for bad points, labels, radii.
 
     >>> from tropix import LogSumExp
     >>> model = [LogSumExp([[0.0], [1.0]], [0.0, 0.0], 0.5), LogSumExp([[0.0]], [1.0], 0.5)]
@@ -88,10 +97,37 @@ def certify_all(
     >>> found.label, found.status, round(found.radius, 5), round(found.upper, 5)
     (1, 'robust', 0.92729, 0.92729)
     """
-    return certify_subject(
-        Subject(model), points, labels, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit,
-        gap=gap, seed=seed,
+    return list(
+        certify_each(
+            model, points, labels, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit, gap=gap,
+            seed=seed, executor=executor, workers=workers, progress=progress,
+        )
     )  # fmt: skip
+
+
+def certify_each(
+    model: Model,
+    points: npt.ArrayLike,
+    labels: Sequence[int] | npt.ArrayLike | None = None,
+    *,
+    norm: NormLike = 2,
+    radius: float | None = None,
+    box: BoxLike | None = None,
+    method: Method = "auto",
+    time_limit: float | None = None,
+    gap: float = 1e-3,
+    seed: int = 0,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Certificate]:
+    """The certificates of `certify_all`, in the order of the points, each as soon as it is there."""
+    subject = Subject(model)
+    request = request_of(
+        subject, points, labels, norm=norm, radius=radius, box=box, method=method, gap=gap, seed=seed
+    )  # fmt: skip
+    Deadline(time_limit)
+    return in_blocks(certified, subject, request, time_limit, executor=executor, workers=workers, progress=progress)
 
 
 def certify_subject(
@@ -104,48 +140,36 @@ def certify_subject(
     box: BoxLike | None,
     method: Method,
     time_limit: float | None,
-    gap: float = 1e-3,
-    seed: int = 0,
 ) -> list[Certificate]:
-    """The same for a model or a property of it."""
-    started = time.perf_counter()
-    dimension = subject.dimension
-    measure = Norm.of(norm, dimension)
-    rows, _ = points_array(points, dimension)
-    rows = rows + 0.0
-    if rows.ndim != 2 or np.ndim(points) != 2:
-        raise InvalidInput(f"points have shape {np.shape(points)}: expected (n, {dimension})")
-    domain = None if box is None else Box.of(box, dimension)
-    if domain is not None and type(domain) is not Box:
-        raise InvalidInput("the valid inputs must be a box, not a polyhedron")
-    if domain is not None and domain.outside(rows):
-        raise InvalidInput(f"point {domain.outside(rows)[0]} lies outside the box of valid inputs")
-    if radius is not None and not 0 < radius < CAP:
-        raise InvalidInput(f"radius {radius!r}: expected a number > 0 and below {CAP:g}")
-    if method not in get_args(Method):
-        raise InvalidInput(f"method {method!r}: expected one of {', '.join(get_args(Method))}")
-    if not 0 < gap < 1:
-        raise InvalidInput(f"gap {gap!r}: expected a number between 0 and 1")
+    """The certificates of a property of a model."""
+    request = request_of(subject, points, labels, norm=norm, radius=radius, box=box, method=method)
     Deadline(time_limit)
-    if not len(rows):
-        return []
-    request = Request(rows, labels, measure, radius, domain, method, gap, seed)
+    return list(in_blocks(certified, subject, request, time_limit))
+
+
+def certified(subject: Subject, request: Request, time_limit: float | None) -> Iterator[Certificate]:
+    """The certificates of one block of points."""
+    started = time.perf_counter()
     engine = _engine(subject, request)
-    shared = (time.perf_counter() - started) / len(rows)
-    results = []
-    for i in range(len(rows)):
+    shared = (time.perf_counter() - started) / len(request.points)
+    for i in range(len(request.points)):
         begun = time.perf_counter()
         answer = engine.answer(i, Deadline(time_limit))
-        results.append(_certificate(subject, request, engine, i, answer, shared + time.perf_counter() - begun))
-    return results
+        yield _certificate(subject, request, engine, i, answer, shared + time.perf_counter() - begun)
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
+    if request.method in CIRCUIT_METHODS:
+        return CircuitEngine(subject, request)
     if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
         return SlopesEngine(subject.steps, request)
-    if request.method == "second-order":
-        return CurvatureEngine(subject.classes, request)
-    return HeadsEngine(subject.classes, request)
+    try:
+        classes = subject.classes
+    except Unsupported:
+        if request.method not in ("auto", "exact"):
+            raise
+        return CircuitEngine(subject, request)
+    return CurvatureEngine(classes, request) if request.method == "second-order" else HeadsEngine(classes, request)
 
 
 def _certificate(

@@ -33,6 +33,13 @@ def fraction(value: Any) -> Fraction:
     return Fraction(value)
 
 
+def index(value: Any) -> int:
+    """A number of a class or a corner; anything that would have to be rounded to one is refused."""
+    if type(value) is not int or value < 0:
+        raise Fault(f"expected a number of a class or a corner, found {value!r}")
+    return value
+
+
 class Claim(ABC):
     """A certificate of a model with d inputs and some classes. Evidence of one kind is one subclass."""
 
@@ -41,7 +48,8 @@ class Claim(ABC):
         if len(certificate.point) != dimension or not 0 <= certificate.label < classes:
             raise Fault("point or label do not fit the model")
         self.point = Rationals.of(np.array(certificate.point))
-        self.scales = [Fraction(s) for s in certificate.norm.scale or (1.0,) * dimension]
+        scale = certificate.norm.scale
+        self.scales = [Fraction(s) for s in ((1.0,) * dimension if scale is None else scale)]
         if len(self.scales) != dimension:
             raise Fault("the norm does not fit the model")
         self.room: list[tuple[Fraction | None, Fraction | None]] | None = None
@@ -64,6 +72,9 @@ class Claim(ABC):
                 raise Fault("a number is missing")
         if not 0 <= claim.radius < np.inf or not claim.upper >= claim.radius:
             raise Fault("radius and upper bound contradict each other")
+        if claim.asked is not None and not 0 < claim.asked < np.inf:
+            # every radius is at least 0, and no witness is at most infinitely far: neither says anything
+            raise Fault(f"the radius asked about is {claim.asked!r}: it must be > 0 and finite")
         self._check_margin()
         if claim.status != (status := status_of(claim.radius, claim.upper, claim.asked)):
             raise Fault(f"the status does not follow from radius and upper bound: it is {status}")

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tropix.certify._pieces import Classes, classes_of_circuit, classes_of_functions
-from tropix.certify._properties import derived, monotone
+from tropix.certify._properties import as_written, derived, monotone
 from tropix.certify._steps import Steps, steps_of_circuit, steps_of_classes
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import Unsupported
@@ -81,7 +81,8 @@ class Subject:
 
     def _read_steps(self) -> Steps:
         if self.property is not None and self.is_monotone and isinstance(self.model, Circuit):
-            wanted = monotone(self.model, dict(self.property["inputs"]), self.property["output"])
+            read = monotone(self.model, dict(self.property["inputs"]), self.property["output"])
+            wanted = as_written(self.property, read)
             return steps_of_circuit(self.model.select([wanted["output"]]))
         try:
             return steps_of_classes(self.classes)

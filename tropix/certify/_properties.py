@@ -71,19 +71,26 @@ def chosen_outputs(circuit: Circuit, outputs: Sequence[int] | int | None) -> lis
 def derived(circuit: Circuit, wanted: Mapping[str, Any]) -> Circuit:
     """The outputs 0 and, for each inequality of a property, the function that must stay below 0."""
     if wanted["kind"] == "linear":
-        read = linear(circuit, wanted["rows"], wanted["bounds"])
+        read = as_written(wanted, linear(circuit, wanted["rows"], wanted["bounds"]))
         rows, right = np.array(read["rows"]), np.array(read["bounds"])
         return _with_zero(circuit, [(np.vstack([np.zeros(circuit.output_size), rows]), np.append(0.0, right))])
     if wanted["kind"] == "regression":
         values = np.zeros(circuit.output_size)
         values[chosen_outputs(circuit, wanted["outputs"])] = real_array(wanted["values"], "values", 1)
-        read = regression(circuit, values, wanted["tolerance"], wanted["outputs"])
+        read = as_written(wanted, regression(circuit, values, wanted["tolerance"], wanted["outputs"]))
         count = len(read["outputs"])
         # two steps, so that no sum of value and tolerance is rounded
         apart = np.eye(circuit.output_size)[read["outputs"]], np.array(read["values"])
         sides = np.vstack([np.zeros(count), np.eye(count), -np.eye(count)])
         return _with_zero(circuit, [apart, (sides, np.append(0.0, np.full(2 * count, read["tolerance"])))])
     raise Unsupported(f"property of kind {wanted['kind']!r}: expected linear or regression")
+
+
+def as_written(wanted: Mapping[str, Any], read: dict[str, Any]) -> dict[str, Any]:
+    """What was read of a property, if that is all of it: what is ignored would be claimed to those who read on."""
+    if dict(wanted) != read:
+        raise InvalidInput(f"the property says more or less than is read of it: {read}")
+    return read
 
 
 def _with_zero(circuit: Circuit, steps: list[tuple[npt.ArrayLike, npt.NDArray[np.float64]]]) -> Circuit:

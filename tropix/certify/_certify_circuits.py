@@ -1,0 +1,181 @@
+"""Radii of circuits of any depth: interval bounds, backward-substituted planes, and branch and bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tropix.arrays import FloatArray, IntArray
+from tropix.certify._attack import Witness
+from tropix.certify._attack_circuits import Target, confirmed, nearest_witnesses, polished
+from tropix.certify._circuit_branching import prove
+from tropix.certify._circuit_margins import Bounds, Margins
+from tropix.certify._circuit_radii import largest_radii
+from tropix.certify._engine import Answer, Request, labels_of, margins_of
+from tropix.certify._heads import CAP
+from tropix.certify._models import Subject
+from tropix.deadline import Deadline
+
+CIRCUIT_METHODS = ("interval", "linear", "branching")
+PARTS, MOST_PARTS = 200, 50_000
+"""Parts of a ball that branch and bound may take for one point: without a time limit, and with one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proved:
+    """Radii (n,), the name of the method behind each, and its evidence."""
+
+    radii: FloatArray
+    methods: list[str]
+    trees: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What branch and bound proved, None if nothing new, and the nearest witness."""
+
+    radius: float
+    proofs: list[dict[str, Any]] | None
+    witness: Witness | None
+
+
+class CircuitEngine:
+    """Answers for a batch of points; bounds of all are found together."""
+
+    def __init__(self, subject: Subject, request: Request) -> None:
+        self.request, self.circuit = request, subject.circuit
+        values = self.circuit(request.points)
+        self.labels = labels_of(request, values)
+        self.margins = margins_of(values, self.labels)
+        self.bounds = Margins(self.circuit, request.points, self.labels, request.norm, request.box)
+        self.found = self._linear()
+        self.witnesses = self._attacked()
+
+    # -- all points -----------------------------------------------------------------------------------------------
+
+    def _linear(self) -> Proved:
+        """The largest radii of the bounds that the method names, cheapest first."""
+        n = len(self.margins)
+        steps: list[Bounds] = ["interval"] if self.request.method == "interval" else ["interval", "planes", "slopes"]
+        radii, which = np.zeros(n), np.full(n, -1)
+        hopeful = np.flatnonzero(self.margins > 0)
+        if self.request.asked is not None:
+            for s, step in enumerate(steps):
+                open_ = hopeful[which[hopeful] < 0]
+                asked = np.full(len(open_), self.request.asked)
+                done = open_[self.bounds.worst(open_, asked, step) > 0] if len(open_) else open_
+                radii[done], which[done] = self.request.asked, s
+        for s, step in enumerate(steps):
+            open_ = hopeful[radii[hopeful] < (self.request.asked or np.inf)]
+            starts = np.where(radii[open_] > 0, radii[open_], self._guess(open_))
+            better = largest_radii(self.bounds, open_, step, radii[open_], starts, self.request.asked or CAP)
+            gained = better > radii[open_]
+            radii[open_[gained]], which[open_[gained]] = better[gained], s
+        return self._evidence(radii, which, steps)
+
+    def _attacked(self) -> list[Witness | None]:
+        """The nearest counterexamples of points whose radius is not what was asked for yet."""
+        request, radii = self.request, self.found.radii
+        found: list[Witness | None] = [None] * len(radii)
+        target = Target(self.circuit, request.norm)
+        still = np.zeros(self.circuit.input_size)
+        for i in np.flatnonzero(self.margins <= 0).tolist():
+            found[i] = confirmed(target, request.points[i], int(self.labels[i]), still, request.box)
+        if request.method in ("interval", "linear"):
+            return found
+        open_ = np.flatnonzero((self.margins > 0) & (radii < (CAP if request.asked is None else request.asked)))
+        if len(open_):
+            starts = np.maximum(radii[open_], self._guess(open_))
+            near = nearest_witnesses(
+                target, request.points[open_], self.labels[open_], starts, request.box, seed=request.seed
+            )
+            for i, witness in zip(open_.tolist(), near, strict=True):
+                found[i] = witness
+        return found
+
+    def _guess(self, which: IntArray) -> FloatArray:
+        """The radius at which the margin would be 0 if it were linear."""
+        if not len(which):
+            return np.empty(0)
+        slopes = self.circuit.gradient(self.request.points[which]) * self.request.norm.scales(self.circuit.input_size)
+        own = slopes[np.arange(len(which)), self.labels[which]]
+        q = {1.0: np.inf, 2.0: 2.0, np.inf: 1.0}[self.request.norm.p]
+        steep = np.linalg.norm(own[:, None] - slopes, ord=q, axis=2).max(axis=1)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            guess = 0.5 * self.margins[which] / steep
+        return np.where((guess > 0) & (guess < CAP), guess, 1.0)
+
+    def _evidence(self, radii: FloatArray, which: IntArray, steps: list[Bounds]) -> Proved:
+        trees: list[dict[str, Any]] = [{}] * len(radii)
+        for s, step in enumerate(steps):
+            chosen = np.flatnonzero((which == s) & (radii > 0))
+            for part, found in self.bounds.batches(chosen, radii[chosen], step):
+                for b, i in enumerate(chosen[part].tolist()):
+                    if found.bound[b].min() > 0:
+                        trees[i] = found.leaf(b)
+                    else:
+                        radii[i] = 0.0
+        names = ["interval" if step == "interval" else "linear" for step in steps]
+        return Proved(radii, [names[w] for w in which.tolist()], trees)
+
+    # -- one point ------------------------------------------------------------------------------------------------
+
+    def answer(self, i: int, deadline: Deadline) -> Answer:
+        """The answer for one point."""
+        radius, method = float(self.found.radii[i]), self.found.methods[i]
+        witness = self.witnesses[i]
+        proofs = [{"rivals": self.bounds.rivals[i].tolist(), "tree": self.found.trees[i]}] if radius > 0 else []
+        request = self.request
+        goal = request.asked or CAP
+        decided = radius >= goal or self.margins[i] <= 0 or (witness is not None and witness.distance <= goal < CAP)
+        if not decided and request.method not in ("interval", "linear"):
+            refined = self._refine(i, radius, witness, deadline)
+            witness = refined.witness
+            if refined.proofs is not None:
+                radius, method, proofs = refined.radius, "branching", refined.proofs
+        return Answer(radius, witness, method, {"kind": "planes", "proofs": proofs})
+
+    def _refine(self, i: int, radius: float, witness: Witness | None, deadline: Deadline) -> Refined:
+        """Larger radii by branch and bound: up to the gap below the nearest counterexample, as far as means reach.
+
+        Without a time limit `PARTS` parts are bounded. Radii between what is proved and what is not are tried; each
+        may take half of the parts that are left.
+        """
+        request, proofs = self.request, None
+        left = PARTS if deadline.seconds is None else MOST_PARTS
+        share = 1.0 if request.asked is not None else 0.5
+        while left > 0 and not deadline.passed:
+            limit = np.inf if witness is None else witness.distance * (1 - request.gap)
+            limit = min(limit, request.asked or np.inf)
+            if radius >= limit:
+                break
+            far = min(limit, 4 * radius) if radius > 0 else min(limit, float(self._guess(np.array([i]))[0]))
+            trial = far if far <= 1.05 * radius or share == 1.0 else radius + share * (far - radius)
+            found = prove(self.bounds, i, trial, deadline, left if share == 1.0 else max(left // 2, 8))
+            left -= found.parts
+            if found.proofs is not None:
+                radius, proofs = trial, found.proofs
+                continue
+            if found.point is not None:
+                nearer = self._counterexample(i, found.point)
+                if nearer is not None and (witness is None or nearer.distance < witness.distance):
+                    witness = nearer
+                    if request.asked is not None and witness.distance <= request.asked:
+                        break
+                    continue
+            if request.asked is not None:
+                break
+            share *= 0.5
+            if share < 0.02:
+                break
+        return Refined(radius, proofs, witness)
+
+    def _counterexample(self, i: int, point: FloatArray) -> Witness | None:
+        """A witness near a point behind the boundary."""
+        request, target = self.request, Target(self.circuit, self.request.norm)
+        here, label = request.points[i : i + 1], self.labels[i : i + 1]
+        shift = (point - here) / request.norm.scales(self.circuit.input_size)
+        moved = polished(target, here, label, shift, request.box)
+        return confirmed(target, here[0], int(label[0]), moved[0], request.box)
