@@ -12,9 +12,11 @@ from scipy.optimize import linprog
 
 from tropix import Circuit
 from tropix.certify._branching_parts import Parts, tie_halves
+from tropix.certify._norms import Norm
 from tropix.certify._planes import Layout, segment_planes
 from tropix.certify._planes_curves import CURVES, curve_planes, sigmoid
 from tropix.certify._propagation import Propagation
+from tropix.certify._propagation_balls import Balls
 from tropix.certify._propagation_slopes import optimised
 from tropix.circuits import CircuitBuilder, Gibbs, LogSumExp, uniform_segments
 from tropix.kernels import (
@@ -329,7 +331,7 @@ def test_both_sides_of_a_tie_keep_their_points(group: int, seed: int) -> None:
     assert (found.bound > plain + 1e-6).any()
 
 
-@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, np.inf])
+@pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
 def test_bounds_on_balls(p: float) -> None:
     circuit = deep(1, (6, 6), 0.2)
     rng = np.random.default_rng(0)
@@ -338,7 +340,7 @@ def test_bounds_on_balls(p: float) -> None:
     lower, upper = centres - radii[:, None], centres + radii[:, None]
     state, _ = propagation.bounded(lower, upper)
     forms = propagation.forms(state, {circuit.output: np.eye(2)[None]})
-    bound = forms.least_in_balls(centres, radii, p)
+    bound = forms.least_in_balls(Balls(centres, radii, Norm(p)), lower, upper)
     steps = rng.normal(size=(2000, 3))
     steps /= np.linalg.norm(steps, ord=p, axis=1, keepdims=True)
     for b in range(4):

@@ -16,6 +16,7 @@ from tropix.certify._certify_properties import certify_regression_all as certify
 from tropix.certify._check import check as check
 from tropix.certify._norms import Norm as Norm
 from tropix.certify._plot import plot_summary as plot_summary
+from tropix.certify._schema import certificate_schema as certificate_schema
 from tropix.certify._summary import Summary as Summary
 from tropix.certify._summary import summarise as summarise
 from tropix.certify._vnnlib_query import QueryResult as QueryResult

@@ -200,7 +200,7 @@ def descend(
                 if rows.any():
                     gradient[rows] += sign * weights[k][rows] @ heads.slopes[heads.part(k)]
         length = limits * max(0.02, 1.5 * (1 - step / steps) ** 2)
-        shifts = np.clip(project(shifts + length * _steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
+        shifts = np.clip(project(shifts + length * steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
     order = best.reshape(n, count).argmin(axis=1) + count * np.arange(n)
     return kept[order], best[order]
 
@@ -221,10 +221,10 @@ def _risen(heads: Heads, points: FloatArray, labels: IntArray, radii: FloatArray
         heights[:, j] = np.where(labels == owner[j], -np.inf, logits[:, j] + rise)
     order = np.argsort(-heights, axis=1, kind="stable")
     for j in order.T[: min(count, total - 1)]:
-        yield radii[:, None] * _steepest(heads.slopes[j] - tangent, heads.norm.p)
+        yield radii[:, None] * steepest(heads.slopes[j] - tangent, heads.norm.p)
 
 
-def _steepest(gradient: FloatArray, p: float) -> FloatArray:
+def steepest(gradient: FloatArray, p: float) -> FloatArray:
     """The direction of norm 1 in which a linear function rises fastest."""
     if p == np.inf:
         return np.sign(gradient)

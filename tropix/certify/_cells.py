@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
+from operator import mul
 from typing import Any
 
 import numpy as np
 
-from tropix.arrays import FloatArray, IntArray
+from tropix.arrays import FloatArray
 from tropix.boxes import Box
 from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, forms_of
-from tropix.certify._cells_programs import Distance, dual_lengths, least_distance
+from tropix.certify._cells_programs import Distance, Polyhedron, dual_lengths
 from tropix.certify._check_cells import check_cells
 from tropix.certify._check_claim import Fault
 from tropix.certify._heads import CAP
@@ -100,6 +101,7 @@ class _Cell:
     gaps: FloatArray
     margins: FloatArray
     rivals: list[int]
+    polyhedron: Polyhedron
     proofs: dict[int, FloatArray] = field(default_factory=dict)
 
     def row(self, item: int) -> FloatArray:
@@ -179,24 +181,25 @@ class _Search:
 
     def _cell(self, pattern: Pattern) -> _Cell:
         found = self.forms.of(pattern)
-        margins = self.forms.margins(found, self.label)
-        whole = [self.forms.output_denominator] * len(margins)
+        margins, gaps = self.forms.margins(found, self.label), self._floats(found.gaps, self.forms.denominators)
         return _Cell(
             found,
-            self._floats(found.gaps, self.forms.denominators),
-            self._floats([row for _, row in margins], whole),
+            gaps,
+            self._floats([row for _, row in margins], [self.forms.output_denominator] * len(margins)),
             [k for k, _ in margins],
+            Polyhedron.of(gaps, self.norm.p, self.room),
         )
 
     def _floats(self, rows: list[list[Any]], denominators: list[int]) -> FloatArray:
         """Rows with the constant replaced by the value at x, each number rounded once, in the units of the norm."""
         d, here = len(self.scales), self._column
-        table = np.empty((len(rows), d + 1))
+        table = np.zeros((len(rows), d + 1))
         try:
             for i, (row, unit) in enumerate(zip(rows, denominators, strict=True)):
-                numbers = list(map(int, row))
-                table[i, :d] = [n / unit for n in numbers[:d]]
-                table[i, d] = sum(a * b for a, b in zip(numbers, here, strict=True)) / (unit * here[-1])
+                if any(row):
+                    table[i, :d] = list(map(float, row[:d]))
+                    table[i, :d] /= unit
+                    table[i, d] = int(sum(map(mul, row, here))) / (unit * here[-1])
         except OverflowError:
             raise InvalidInput("an affine function exceeds the range of float64: rescale the model") from None
         table[:, :d] *= self.scales
@@ -204,21 +207,14 @@ class _Search:
 
     def _solved(self, cell: _Cell, item: int, known: float) -> float:
         """The distance to the part of the cell where the item's row is ≤ 0, with its multipliers kept."""
-        used, found = self._distance(cell, cell.row(item))
+        row = cell.row(item)
+        found = cell.polyhedron.distance(-row)
         if item < 0 and (self._nearest is None or found.bound < self._nearest[0]):
-            self._propose(cell, cell.row(item), found)
+            self._propose(cell, row, found)
         if found.bound <= known * (1 + TIGHT):
             return known
-        weights = np.zeros(1 + len(cell.gaps))
-        weights[0], weights[1 + used] = found.multipliers[0], found.multipliers[1:]
-        cell.proofs[item] = weights
+        cell.proofs[item] = found.multipliers
         return found.bound
-
-    def _distance(self, cell: _Cell, row: FloatArray) -> tuple[IntArray, Distance]:
-        """The distance to the part of the cell where a row is ≤ 0, and the gaps that its other multipliers are of."""
-        used = np.flatnonzero(cell.gaps.any(axis=1))
-        table = np.concatenate([-row[None, :], cell.gaps[used]])
-        return used, least_distance(table[:, :-1], table[:, -1], self.norm.p, self.room)
 
     # -- counterexamples ------------------------------------------------------------------------------------------
 
@@ -230,7 +226,7 @@ class _Search:
             return
         size = np.abs(row[-1]) + np.abs(row[:-1]) @ np.abs(found.shift)
         for share in BEHIND:
-            shift = self._distance(cell, np.append(row[:-1], row[-1] + share * size))[1].shift
+            shift = cell.polyhedron.distance(-np.append(row[:-1], row[-1] + share * size)).shift
             if shift is None or self._try(shift):
                 return
 

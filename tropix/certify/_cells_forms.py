@@ -163,6 +163,7 @@ class PatternForms:
 
     def _compute(self, pattern: Pattern) -> CellForms:
         tables, canonical, gaps = dict(self._constant), list(pattern), []
+        zero = [flint.fmpz(0)] * (self.inputs + 1)
         for place, step in self._steps.items():
             if place in self._free:
                 continue
@@ -171,9 +172,10 @@ class PatternForms:
                 continue
             rows, chosen = tables[step.source].tolist(), []
             for k, (start, stop) in enumerate(pairwise(step.segments)):
-                winner = rows[start + pattern[step.segment + k]]
-                part = [list(map(sub, winner, row)) for row in rows[start:stop]]
-                canonical[step.segment + k] = next(i for i, row in enumerate(part) if not any(row))
+                best = start + pattern[step.segment + k]
+                winner = rows[best]
+                part = [zero if i == best else list(map(sub, winner, rows[i])) for i in range(start, stop)]
+                canonical[step.segment + k] = next(i for i, row in enumerate(part) if row is zero or not any(row))
                 chosen.append(winner)
                 gaps += part
             tables[place] = flint.fmpz_mat(chosen)

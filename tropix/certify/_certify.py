@@ -12,6 +12,8 @@ import numpy.typing as npt
 from tropix.boxes import BoxLike
 from tropix.certify._batches import Progress, in_blocks
 from tropix.certify._certificate import Certificate, status_of
+from tropix.certify._certify_circuits import CIRCUIT_METHODS, CircuitEngine
+from tropix.certify._certify_curvature import CurvatureEngine
 from tropix.certify._certify_heads import HeadsEngine
 from tropix.certify._certify_slopes import SlopesEngine
 from tropix.certify._engine import Answer, Engine, Method, Request
@@ -20,7 +22,7 @@ from tropix.certify._models import Model, Subject
 from tropix.certify._norms import NormLike
 from tropix.certify._requests import request_of
 from tropix.deadline import Deadline
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 
 
 def certify(
@@ -71,6 +73,10 @@ def certify_all(
     of a rival, margin m:
 
     - ``lipschitz``: m / max ‖w_i − u_j‖_q;
+    - ``local``: the largest r with r·L(r) < m, L(r) a Lipschitz constant of the margin on the ball of radius r, from
+      ranges of all derivatives there; it is never less than ``lipschitz``;
+    - ``second-order``: the r with m − r‖∇m‖_q − diam_q(U)² r²/(8 ε_k) = 0, U the slopes of the rival: as F_c is convex,
+      only its curvature counts. A rival at ε_k = 0 with several pieces has kinks: `Unsupported`;
     - ``tangent``: the r with ⊕_ε (y_j + r‖u_j − ∇F_c‖_q) = F_c;
     - ``combined``: the same with the best multipliers for each piece of the rival in place of the tangent;
     - ``transfer``: the best radius of the tropical limit for the margin less ε_k log N_k;
@@ -78,8 +84,7 @@ def certify_all(
       the rival's Gibbs weights; without rivals of two or more pieces and for max-affine rivals ``combined`` is exact;
     - ``auto``: ``combined``, then ``exact`` unless that settles the ``radius`` asked about.
 
-    With a box and the norms 1 and 2, multipliers are those for the ball without it: the radius is sound, and the gap
-    stated, but it need not close. The ``time_limit`` in seconds is for each point.
+    The ``time_limit`` in seconds is for each point.
 
     Work is done in ``workers`` processes (1: in this one) or by any ``executor``; ``progress`` is told how many points
     are done, of how many. All but the ``seconds`` depends on the seed alone, unless time is over. Ctrl-C ends the call
@@ -154,9 +159,17 @@ def certified(subject: Subject, request: Request, time_limit: float | None) -> I
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
+    if request.method in CIRCUIT_METHODS:
+        return CircuitEngine(subject, request)
     if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
         return SlopesEngine(subject.steps, request)
-    return HeadsEngine(subject.classes, request)
+    try:
+        classes = subject.classes
+    except Unsupported:
+        if request.method not in ("auto", "exact"):
+            raise
+        return CircuitEngine(subject, request)
+    return CurvatureEngine(classes, request) if request.method == "second-order" else HeadsEngine(classes, request)
 
 
 def _certificate(

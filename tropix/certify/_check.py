@@ -9,8 +9,10 @@ import flint
 
 from tropix.certify._certificate import Certificate, Verdict
 from tropix.certify._check_claim import Claim, Fault
+from tropix.certify._check_curvature import CurvatureClaim
 from tropix.certify._check_heads import PiecesClaim
 from tropix.certify._check_monotone import MonotoneClaim
+from tropix.certify._check_planes import PlanesClaim
 from tropix.certify._check_slopes import SlopesClaim
 from tropix.certify._models import Model, Subject
 from tropix.errors import TropixError
@@ -18,9 +20,11 @@ from tropix.errors import TropixError
 PRECISIONS = (96, 400)
 KINDS: dict[str, Callable[[Certificate, Subject], Claim]] = {
     "pieces": lambda certificate, subject: PiecesClaim(certificate, subject.classes),
+    "curvature": lambda certificate, subject: CurvatureClaim(certificate, subject.classes),
     "slopes": lambda certificate, subject: (
         MonotoneClaim(certificate, subject.steps) if subject.is_monotone else SlopesClaim(certificate, subject.steps)
     ),
+    "planes": lambda certificate, subject: PlanesClaim(certificate, subject.circuit),
 }
 """What reads the evidence of each kind."""
 

@@ -15,7 +15,10 @@ from tropix.certify._norms import Norm
 from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 
-Method: TypeAlias = Literal["auto", "lipschitz", "tangent", "combined", "transfer", "exact", "local", "second-order"]
+Method: TypeAlias = Literal[
+    "auto", "lipschitz", "local", "second-order", "tangent", "combined", "transfer", "interval", "linear", "branching",
+    "exact",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

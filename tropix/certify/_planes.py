@@ -76,21 +76,24 @@ class SegmentPlanes:
     size: FloatArray
 
 
-def segment_planes(low: FloatArray, high: FloatArray, pivot: IntArray, eps: float) -> SegmentPlanes:
+def segment_planes(
+    low: FloatArray, high: FloatArray, pivot: IntArray, eps: float, grid: float | None = None
+) -> SegmentPlanes:
     """Planes of ⊕_ε from bounds (B, K, W) of the differences to the pivot (B, K).
 
     Below: the tangent at the middle of the box, at ε = 0 the entry that is largest there. Above: the secant where two
     entries remain, at ε = 0 the plane through the level t = max l or, where that lies lower at the middle of the box,
     the third largest u; for ε > 0 and wider segments the tangent of ε log Σ (chord of e^{δ/ε}), after Shi et al.
-    (2020), or the plane of the maximum raised by ε log N, whichever lies lower at the middle.
+    (2020), or the plane of the maximum raised by ε log N, whichever lies lower at the middle. Slopes are rounded to
+    multiples of 1/``grid`` first.
     """
     middle = np.where(np.isfinite(low), 0.5 * (low + high), -np.inf)
-    lower = tangent_weights(middle, eps)
-    at_max, constant = _above_maximum(low, high)
+    lower = on_grid(tangent_weights(middle, eps), grid)
+    at_max, constant = _above_maximum(low, high, grid)
     if eps > 0.0:
         count = np.isfinite(low).sum(axis=2)
         constant = constant + eps * np.log(count)
-        other, other_constant = _above_sum(low, high, eps)
+        other, other_constant = _above_sum(low, high, eps, grid)
         centre = np.where(np.isfinite(middle), middle, 0.0)
         better = (other * centre).sum(axis=2) + other_constant < (at_max * centre).sum(axis=2) + constant
         at_max = np.where(better[..., None], other, at_max)
@@ -122,14 +125,29 @@ def entropy_constant(weights: FloatArray, eps: float) -> FloatArray:
     return np.asarray(-eps * (weights * logs).sum(axis=-1))
 
 
-def _above_maximum(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+def on_grid(weights: FloatArray, grid: float | None) -> FloatArray:
+    """Weights (..., W) of the simplex as multiples of 1/grid with sum 1: the largest takes what rounding leaves."""
+    if grid is None:
+        return weights
+    rounded = np.floor(weights * grid) / grid
+    top = weights.argmax(axis=-1)[..., None]
+    rest = 1.0 - rounded.sum(axis=-1, keepdims=True)
+    np.put_along_axis(rounded, top, np.take_along_axis(rounded, top, axis=-1) + rest, axis=-1)
+    return np.asarray(rounded)
+
+
+def _rounded(slopes: FloatArray, grid: float | None) -> FloatArray:
+    return slopes if grid is None else np.asarray(np.rint(slopes * grid) / grid)
+
+
+def _above_maximum(low: FloatArray, high: FloatArray, grid: float | None) -> tuple[FloatArray, FloatArray]:
     """Slopes α_i = (u_i − t)⁺/(u_i − l_i) and constant t − Σ α_i l_i, for a level t ≥ max l."""
     level = low.max(axis=2)
     if low.shape[2] > 2:
         level = np.maximum(level, -np.partition(-high, 2, axis=2)[..., 2])
     with np.errstate(invalid="ignore", divide="ignore"):
         slopes = np.maximum(high - level[..., None], 0.0) / (high - low)
-    slopes = np.where(np.isfinite(slopes), np.minimum(slopes, 1.0), 0.0)
+    slopes = _rounded(np.where(np.isfinite(slopes), np.minimum(slopes, 1.0), 0.0), grid)
     start = np.where(np.isfinite(low), low, 0.0)
     # With these slopes as they are rounded, the smallest valid constant: max_i (u_i − α_i (u_i − l_i)) − Σ α_i l_i.
     with np.errstate(invalid="ignore"):
@@ -137,9 +155,9 @@ def _above_maximum(low: FloatArray, high: FloatArray) -> tuple[FloatArray, Float
     return slopes, np.maximum(ends.max(axis=2), low.max(axis=2)) - (slopes * start).sum(axis=2)
 
 
-def _above_sum(low: FloatArray, high: FloatArray, eps: float) -> tuple[FloatArray, FloatArray]:
+def _above_sum(low: FloatArray, high: FloatArray, eps: float, grid: float | None) -> tuple[FloatArray, FloatArray]:
     if low.shape[2] <= CORNER_WIDTH:
-        return _above_corners(low, high, eps)
+        return _above_corners(low, high, eps, grid)
     top = high.max(axis=2, keepdims=True)
     with np.errstate(under="ignore", invalid="ignore"):
         ends = [np.exp((end - top) / eps) for end in (low, high)]
@@ -147,12 +165,17 @@ def _above_sum(low: FloatArray, high: FloatArray, eps: float) -> tuple[FloatArra
         flat = ~(gaps > 0.0)
         rises = np.where(flat, ends[1] / eps, (ends[1] - ends[0]) / np.where(flat, 1.0, gaps))
     total = 0.5 * (ends[0] + ends[1]).sum(axis=2)
-    slopes = np.where(np.isfinite(low), eps * rises / total[..., None], 0.0)
-    middle = np.where(np.isfinite(low), 0.5 * (low + high), 0.0)
-    return slopes, top[..., 0] + eps * np.log(total) - (slopes * middle).sum(axis=2)
+    slopes = _rounded(np.where(np.isfinite(low), eps * rises / total[..., None], 0.0), grid)
+    # ε log Σ ≤ ε (log T + Σ/T − 1), with the chords' Σ: the rest over the slopes is largest at ends, term by term
+    alive = np.isfinite(low)
+    rests = [
+        np.where(alive, eps * end / total[..., None] - slopes * np.where(alive, side, 0.0), 0.0)
+        for end, side in zip(ends, (low, high), strict=True)
+    ]
+    return slopes, top[..., 0] + eps * (np.log(total) - 1.0) + np.maximum(*rests).sum(axis=2)
 
 
-def _above_corners(low: FloatArray, high: FloatArray, eps: float) -> tuple[FloatArray, FloatArray]:
+def _above_corners(low: FloatArray, high: FloatArray, eps: float, grid: float | None) -> tuple[FloatArray, FloatArray]:
     """Mean secant slopes and the largest excess of ⊕_ε at the corners; exact where one entry alone varies."""
     width = low.shape[2]
     corners = list(product((0, 1), repeat=width))
@@ -167,6 +190,7 @@ def _above_corners(low: FloatArray, high: FloatArray, eps: float) -> tuple[Float
             if corner[i] and len(set(corner[:i] + corner[i + 1 :])) <= 1
         ]
         slopes[..., i] = np.clip(np.mean(rise, axis=0) / gaps[..., i], 0.0, 1.0)
+    slopes = _rounded(slopes, grid)
     ends = [np.where(np.isfinite(end), slopes * np.where(np.isfinite(end), end, 0.0), 0.0) for end in (low, high)]
     excess = [
         values[k] - np.where(np.array(corner, dtype=bool), ends[1], ends[0]).sum(axis=2)

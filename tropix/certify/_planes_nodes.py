@@ -70,10 +70,12 @@ class Differences:
     pivot: IntArray
 
 
-def log_sum_exp_planes(node: LogSumExp, layout: Layout, inner: Ends, gaps: Differences) -> Planes:
-    """Planes of ⊕_ε."""
+def log_sum_exp_planes(
+    node: LogSumExp, layout: Layout, inner: Ends, gaps: Differences, grid: float | None = None
+) -> Planes:
+    """Planes of ⊕_ε; their slopes are multiples of 1/``grid`` if it is given."""
     low, high, broken = _tame(gaps)
-    planes = segment_planes(low, high, gaps.pivot, node.eps)
+    planes = segment_planes(low, high, gaps.pivot, node.eps, grid)
     below = np.where(broken, -np.inf, planes.lower_constant)
     above = np.where(broken, np.inf, planes.upper_constant)
     lower, upper = layout.flat(planes.lower), layout.flat(planes.upper)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from tropix.certify._summary import Summary
 
-CERTIFIED, ATTACKED = "#1b6ca8", "#d1495b"
+CERTIFIED, ATTACKED = "#1b6ca8", "#f2b5a0"
+LEAST_AREA = 1e-3
+"""Share of the picture below which the area between both curves is not shown."""
 
 
 def plot_summary(summary: Summary, ax: Axes | None = None, *, most: float | None = None) -> Axes:
@@ -30,18 +32,16 @@ def plot_summary(summary: Summary, ax: Axes | None = None, *, most: float | None
 
         ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
     end = _end(summary) if most is None else float(most)
-    curves = (
-        ("no counterexample found", ATTACKED, summary.upper),
-        ("certified", CERTIFIED, summary.lower),
-    )
+    curves = (("no counterexample found", ATTACKED, 4.0, summary.upper), ("certified", CERTIFIED, 1.4, summary.lower))
     drawn = []
-    for name, colour, distances in curves:
+    for name, colour, width, distances in curves:  # the first one stays visible behind the second
         radii, shares = steps(np.where(summary.right, distances, -np.inf), end)
-        ax.step(radii, shares, where="post", color=colour, linewidth=1.6, label=name)
+        ax.step(radii, shares, where="post", color=colour, linewidth=width, label=name)
         drawn.append((radii, shares))
     grid = np.unique(np.concatenate([radii for radii, _ in drawn]))
     above, below = (shares[np.searchsorted(radii, grid, side="right") - 1] for radii, shares in drawn)
-    ax.fill_between(grid, below, above, step="post", color="0.85", linewidth=0, label="not decided")
+    if np.diff(grid) @ (above - below)[:-1] > LEAST_AREA * end:
+        ax.fill_between(grid, below, above, step="post", color="0.88", linewidth=0, zorder=0, label="not decided")
     for radius in summary.radii:
         if radius <= end:
             ax.axvline(radius, color="0.6", linewidth=0.8, linestyle=":", zorder=0)

@@ -22,6 +22,7 @@ from tropix.certify._planes_nodes import (
     product_planes,
 )
 from tropix.certify._propagation_backward import UNIT, Bounded, Substitution
+from tropix.certify._propagation_balls import Balls
 from tropix.certify._propagation_intervals import affine_ends, node_ends
 from tropix.circuits import Affine, Circuit, Gibbs, Input, LogSumExp, Pointwise, Product
 
@@ -30,22 +31,34 @@ SHARE = 0.7
 
 
 class Propagation(Substitution):
-    """The linear bounds of one circuit."""
+    """The linear bounds of one circuit.
 
-    def __init__(self, circuit: Circuit) -> None:
+    With ``flat`` nonlinear nodes have constant planes, their bounds: interval propagation, but affine nodes in a row
+    and differences within segments are bounded as one function. The slopes at ⊕_ε are multiples of 1/``grid`` if it is
+    given, so that they can be written exactly in few digits.
+    """
+
+    def __init__(self, circuit: Circuit, *, flat: bool = False, grid: float | None = None) -> None:
         super().__init__(circuit)
+        self.flat, self.grid = flat, grid
         self.layouts = {
             i: Layout(node.segments) for i in self.needed if isinstance(node := circuit.nodes[i], LogSumExp | Gibbs)
         }
 
     def bounded(
-        self, lower: FloatArray, upper: FloatArray, known: Mapping[int, Differences] | None = None
+        self,
+        lower: FloatArray,
+        upper: FloatArray,
+        known: Mapping[int, Differences] | None = None,
+        balls: Balls | None = None,
     ) -> tuple[Bounded, dict[int, Differences]]:
         """Bounds and planes of all nodes over boxes (B, d), and the bounds of differences within segments by node.
 
+        With balls only points of the boxes in them are meant.
+
         ``known``: such bounds that hold on the boxes already; what they decide is not bounded again.
         """
-        state = Bounded(lower, upper, np.zeros(len(lower), dtype=np.bool_))
+        state = Bounded(lower, upper, np.zeros(len(lower), dtype=np.bool_), balls=balls)
         gaps: dict[int, Differences] = {}
         nothing = np.zeros((len(lower), 0))
         for i, node in enumerate(self.circuit.nodes[: self.circuit.output + 1]):
@@ -64,6 +77,8 @@ class Propagation(Substitution):
             else:
                 ends = node_ends(node, state.ends, lower, upper, self.layouts.get(i), gaps.get(i))
             state.ends.append(ends)
+            if balls is not None and balls.norm.p < np.inf and isinstance(node, Affine) and set(node.sources) == {0}:
+                self._tighten(state, i)
             if not isinstance(node, Input | Affine):
                 state.whole[i] = self._planes(state, i, gaps.get(i))
                 state.planes[i] = self.folded(state.whole[i])
@@ -71,6 +86,9 @@ class Propagation(Substitution):
 
     def _planes(self, state: Bounded, i: int, gaps: Differences | None) -> Planes:
         node = self.circuit.nodes[i]
+        if self.flat:
+            ends = state.ends[i]
+            return Planes((), ends.lower[:, None], ends.upper[:, None], ends.size)
         if isinstance(node, Product):
             return product_planes(node, state.ends[node.left], state.ends[node.right])
         if isinstance(node, Pointwise):
@@ -79,16 +97,16 @@ class Propagation(Substitution):
         assert gaps is not None
         inner = state.ends[node.source]
         if isinstance(node, LogSumExp):
-            return log_sum_exp_planes(node, self.layouts[i], inner, gaps)
+            return log_sum_exp_planes(node, self.layouts[i], inner, gaps, self.grid)
         return gibbs_planes(node, self.layouts[i], inner, gaps, state.ends[i])
 
     def _tighten(self, state: Bounded, source: int) -> None:
         """Bound each value of a node by backward substitution, where that may gain anything."""
         node = self.circuit.nodes[source]
-        if not self._gains(source):
+        if not self._gains(source) and state.balls is None:
             return
         rows = np.concatenate([np.eye(node.size), -np.eye(node.size)])[None]
-        bounds = self.forms(state, {source: rows}).least(state.lower, state.upper)
+        bounds = state.least(self.forms(state, {source: rows}))
         state.ends[source] = state.ends[source].meet(Ends(bounds[:, : node.size], -bounds[:, node.size :]))
 
     def _gains(self, source: int) -> bool:
@@ -151,7 +169,7 @@ class Propagation(Substitution):
         own = np.take_along_axis(pivot[: len(chosen)], k, axis=1)
         others = layout.entries[k, own]
         forms = self.differences(state, source, np.hstack([entries, others]), np.hstack([others, entries]))
-        bounds = forms.least(state.lower, state.upper)
+        bounds = state.least(forms)
         half = chosen.shape[1]
         at = np.arange(batch)[:, None], np.broadcast_to(chosen, (batch, half))
         low, high = low.reshape(batch, -1).copy(), high.reshape(batch, -1).copy()

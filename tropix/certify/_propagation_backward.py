@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.certify._planes_nodes import Ends, Planes, Tap
+from tropix.certify._propagation_balls import Balls
 from tropix.certify._propagation_intervals import times
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Matrix
 from tropix.kernels import substitute_constants, substitute_slopes
@@ -39,17 +40,10 @@ class Forms:
             bound = ends[..., 0] + self.constant - self.error
         return np.where(np.isnan(bound), -np.inf, bound)
 
-    def least_in_balls(self, centres: FloatArray, radii: FloatArray, p: float) -> FloatArray:
-        """Lower bounds (B, R) over balls ‖x − centre‖_p ≤ radius, centres (B, d), radii (B,), by Hölder.
-
-        The balls must lie in the boxes for which the forms hold.
-        """
-        q = {1.0: np.inf, np.inf: 1.0}.get(p, p / (p - 1.0) if p > 1.0 else np.inf)
-        lengths = np.linalg.norm(self.slopes, ord=q, axis=2) * radii[:, None]
-        middle = (self.slopes @ centres[:, :, None])[..., 0]
-        weight = (np.abs(self.slopes) @ np.abs(centres)[:, :, None])[..., 0] + lengths + np.abs(self.constant)
+    def least_in_balls(self, balls: Balls, lower: FloatArray, upper: FloatArray) -> FloatArray:
+        """Lower bounds (B, R) over the balls within boxes (B, d), which must be those for which the forms hold."""
         with np.errstate(invalid="ignore"):
-            bound = middle + self.constant - lengths - self.error - (8 * centres.shape[1] + 64) * UNIT * weight
+            bound = balls.least(self.slopes, self.constant - self.error, lower, upper)
         return np.where(np.isnan(bound), -np.inf, bound)
 
 
@@ -58,7 +52,7 @@ class Bounded:
     """What is known of a circuit's nodes over each box of a batch.
 
     Bounds, planes (folded, and ``whole`` as they were made), and sizes of affine sums; ``empty`` (B,) where what was
-    known beforehand contradicts the bounds, so that no point is left.
+    known beforehand contradicts the bounds, so that no point is left. With ``balls`` only points in them count.
     """
 
     lower: FloatArray
@@ -68,6 +62,20 @@ class Bounded:
     planes: dict[int, Planes] = field(default_factory=dict)
     whole: dict[int, Planes] = field(default_factory=dict)
     sizes: dict[int, FloatArray] = field(default_factory=dict)
+    balls: Balls | None = None
+
+    def least(self, forms: Forms) -> FloatArray:
+        """Lower bounds (B, R) of affine functions over the boxes, or over the balls in them."""
+        bound = forms.least(self.lower, self.upper)
+        if self.balls is None or self.balls.norm.p == np.inf:
+            return bound
+        return np.maximum(bound, forms.least_in_balls(self.balls, self.lower, self.upper))
+
+    def lowest(self, forms: Forms) -> FloatArray:
+        """About where they are least, (B, R, d)."""
+        if self.balls is None or self.balls.norm.p == np.inf:
+            return np.where(forms.slopes > 0, self.lower[:, None], self.upper[:, None])
+        return self.balls.lowest(forms.slopes, self.lower, self.upper)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,12 @@ which keep them in the simplex. Any slopes give a sound bound, so the best of al
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tropix.arrays import FloatArray
-from tropix.certify._planes import Layout, entropy_constant, tangent_weights
+from tropix.certify._planes import Layout, entropy_constant, on_grid, tangent_weights
 from tropix.certify._planes_nodes import Differences, Planes, Tap
 from tropix.certify._propagation import Propagation
 from tropix.certify._propagation_backward import Bounded, Forms, Halfspaces
@@ -32,13 +32,16 @@ class Optimised:
     """The best bound (B, R) found for each row, its forms, and where to branch.
 
     ``loose`` (B, K) by node: by how much its planes miss the maximum at the corner where the bound of the best row is
-    attained, times the row; ``values``: of its source there, (B, size).
+    attained, times the row; ``values``: of its source there, (B, size). ``weights`` (B, R, M) by node: of the planes
+    below that gave the bound, where they differ from the state's; ``multipliers`` by node: (H, R) of the halfspaces.
     """
 
     bound: FloatArray
     forms: Forms
     loose: dict[int, FloatArray]
     values: dict[int, FloatArray]
+    weights: dict[int, FloatArray] = field(default_factory=dict)
+    multipliers: dict[int, FloatArray] = field(default_factory=dict)
 
 
 def optimised(
@@ -55,19 +58,20 @@ def optimised(
     logs = {i: _start(propagation, i, gaps[i], count) for i in nodes} if steps else {}
     multipliers = {i: np.zeros((len(cut.box), count)) for i, cut in cuts.items()}
     planes: Mapping[int, Planes] = state.planes
+    tried = {i: _weights_of(propagation, state, i, count) for i in nodes} if steps else {}
     best: Optimised | None = None
     for step in range(steps + 1):
         record: dict[int, FloatArray] = {}
         held = {i: (cuts[i], multipliers[i]) for i in cuts}
         forms = propagation.forms(state, rows, planes, held, record)
-        bound = forms.least(state.lower, state.upper)
-        corner = np.where(forms.slopes > 0, state.lower[:, None], state.upper[:, None])
+        bound, corner = state.least(forms), state.lowest(forms)
         values = planes_at(propagation, planes, record, corner)
         improved = bound > (best.bound if best is not None else -np.inf)
         if best is None:
             first = np.argmax(bound, axis=1)
             best = Optimised(bound, forms, {}, {})
             best.loose, best.values = looseness(propagation, gaps, record, values, first)
+            best.weights, best.multipliers = dict(tried), dict(multipliers)
         elif improved.any():
             pick = improved[..., None]
             best.bound = np.where(improved, bound, best.bound)
@@ -76,6 +80,10 @@ def optimised(
                 np.where(improved, forms.constant, best.forms.constant),
                 np.where(improved, forms.error, best.forms.error),
             )
+            best.weights = {i: np.where(pick, tried[i], best.weights[i]) for i in tried}
+            best.multipliers = {
+                i: np.where(improved[cuts[i].box], multipliers[i], best.multipliers[i]) for i in multipliers
+            }
         if step == steps:
             if steps:
                 best.loose, best.values = looseness(propagation, gaps, record, values, best.bound.argmax(axis=1))
@@ -90,9 +98,17 @@ def optimised(
         planes = dict(state.planes)
         for i in nodes:
             logs[i] = _moved(propagation, i, logs[i], values, size)
-            planes[i] = _with_weights(propagation, state, i, np.exp(logs[i]))
+            layout = propagation.layouts[i]
+            tried[i] = layout.flat(on_grid(layout.table(np.exp(logs[i]), 0.0), propagation.grid))
+            planes[i] = _with_weights(propagation, state, i, tried[i])
     assert best is not None
     return best
+
+
+def _weights_of(propagation: Propagation, state: Bounded, i: int, count: int) -> FloatArray:
+    """The weights (B, R, M) of the state's own planes below."""
+    own = state.whole[i].taps[0].lower
+    return np.broadcast_to(own, (len(own), count, own.shape[2]))
 
 
 def _start(propagation: Propagation, i: int, gaps: Differences, count: int) -> FloatArray:

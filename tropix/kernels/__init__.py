@@ -14,6 +14,8 @@ from tropix.kernels._atomic_sums import atomic_minimum as atomic_minimum
 from tropix.kernels._atomic_sums import atomic_minimum_numpy as atomic_minimum_numpy
 from tropix.kernels._atomic_sums import atomic_sums as atomic_sums
 from tropix.kernels._atomic_sums import atomic_sums_numpy as atomic_sums_numpy
+from tropix.kernels._ball_supports import ball_supports as ball_supports
+from tropix.kernels._ball_supports import ball_supports_numpy as ball_supports_numpy
 from tropix.kernels._cell_facets import Expansion as Expansion
 from tropix.kernels._cell_facets import expand_cells as expand_cells
 from tropix.kernels._cell_forms import facet_rows as facet_rows
@@ -27,6 +29,10 @@ from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_n
 from tropix.kernels._conjugate import conjugate_newton as conjugate_newton
 from tropix.kernels._conjugate import conjugate_newton_numpy as conjugate_newton_numpy
 from tropix.kernels._conjugate_proof import conjugate_bounds as conjugate_bounds
+from tropix.kernels._distance_programs import EMPTY as EMPTY
+from tropix.kernels._distance_programs import OPTIMAL as OPTIMAL
+from tropix.kernels._distance_programs import distance_program as distance_program
+from tropix.kernels._distance_programs import distance_program_numpy as distance_program_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._facet_proposals import FACET as FACET

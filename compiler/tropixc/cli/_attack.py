@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tropix.errors import InvalidInput, TropixError
+from tropix.errors import InvalidInput, Unsupported
 from tropixc.cli._certify_table import BoxOption, NormOption, ScaleOption, chosen_norm
 from tropixc.cli._domain import domain
 from tropixc.cli._labelled import DATA, IndexOption, LabelsOption, LimitOption, read_labelled
@@ -89,32 +89,32 @@ def attack_command(
 
 def _replayed(
     loaded: LoadedModel, data: Labelled, found: list[AttackResult], radius: float, box: Box | None
-) -> list[str]:
-    """For each result what onnxruntime says of its point, empty where there is none."""
+) -> list[dict[str, Any]]:
+    """For each result what onnxruntime says of its point; nothing where there is no point."""
     import numpy as np
 
     from tropixc.replay import replay
 
-    words = [""] * len(found)
     there = [i for i, result in enumerate(found) if result.point is not None]
-    if not there:
+    words: list[dict[str, Any]] = [{"onnxruntime": None, "farther": None} for _ in found]
+    for i in there:
+        words[i]["onnxruntime"] = NO_ONNX
+    if not there or loaded.runnable is None or loaded.opset is None:  # not read from an ONNX file
         return words
-    answers = [NO_ONNX] * len(there)
-    if loaded.runnable is not None and loaded.opset is not None:  # read from an ONNX file
-        points = np.array([found[i].point for i in there])
-        distances = np.array([found[i].distance for i in there])
-        with np.errstate(divide="ignore"):
-            room = np.where(distances <= radius, radius / distances - 1, np.inf)
-        try:
-            results = replay(
-                loaded.runnable, points, [found[i].label for i in there], origins=data.points[there], room=room, box=box
-            )
-            answers = [result.text() for result in results]
-        except TropixError as error:
-            print(f"tropix: {error}", file=sys.stderr)
-            answers = ["not run"] * len(there)
-    for i, answer in zip(there, answers, strict=True):
-        words[i] = answer
+    points = np.array([found[i].point for i in there])
+    distances = np.array([found[i].distance for i in there])
+    with np.errstate(divide="ignore"):
+        room = np.where(distances <= radius, radius / distances - 1, np.inf)
+    labels = [found[i].label for i in there]
+    try:
+        results = replay(loaded.runnable, points, labels, origins=data.points[there], room=room, box=box)
+    except Unsupported as error:
+        print(f"tropix: {error}", file=sys.stderr)
+        for i in there:
+            words[i]["onnxruntime"] = "cannot run it"
+        return words
+    for i, result in zip(there, results, strict=True):
+        words[i] = {"onnxruntime": result.status, "farther": result.farther or None}
     return words
 
 
@@ -126,8 +126,9 @@ def _report(
     for number, result, word in zip(data.numbers.tolist(), found, words, strict=True):
         row = result.to_dict()
         counterexample = row.pop("point")
-        rows.append({"point": number, **row, "onnxruntime": word or None, "counterexample": counterexample})
+        rows.append({"point": number, **row, **word, "counterexample": counterexample})
     successes = sum(result.success for result in found)
+    statuses = Counter(word["onnxruntime"] for word in words if word["onnxruntime"])
     return {
         "model": str(loaded.path),
         "sha256": loaded.sha256,
@@ -138,7 +139,7 @@ def _report(
             "points": len(found),
             "successes": successes,
             "accuracy": 1.0 - successes / len(found),
-            "onnxruntime": dict(sorted(Counter(word.split(" 1e")[0] for word in words if word).items())),
+            "onnxruntime": dict(sorted(statuses.items())),
         },
     }
 
@@ -161,7 +162,7 @@ def _file(report: dict[str, Any], data: Labelled, found: list[AttackResult], suf
     return target.getvalue()
 
 
-COLUMNS = ("point", "label", "success", "found", "distance", "margin", "onnxruntime")
+COLUMNS = ("point", "label", "success", "found", "distance", "margin", "onnxruntime", "farther")
 
 
 def _csv(report: dict[str, Any]) -> str:
@@ -186,7 +187,7 @@ def _print(report: dict[str, Any]) -> None:
         distance = "none found" if row["distance"] is None else f"{row['distance']:.6g}"
         table.add_row(
             str(row["point"]), str(row["label"]), "" if row["found"] is None else str(row["found"]), distance,
-            f"{row['margin']:.3g}", "yes" if row["success"] else "no", row["onnxruntime"] or "",
+            f"{row['margin']:.3g}", "yes" if row["success"] else "no", _word(row),
         )  # fmt: skip
     out.print(table)
     facts = Table(show_header=False, box=None, pad_edge=False)
@@ -200,3 +201,7 @@ def _print(report: dict[str, Any]) -> None:
     facts.add_row("[bold]onnxruntime[/bold]", words or "nothing to run")
     out.print()
     out.print(facts)
+
+
+def _word(row: dict[str, Any]) -> str:
+    return (row["onnxruntime"] or "") + (f" {row['farther']:g} farther" if row["farther"] else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,7 +97,7 @@ def _from_npz(path: Path, dimension: int) -> tuple[FloatArray, IntArray | None]:
     if path.stat().st_size > MAX_DATA_BYTES:
         raise FormatError(f"{path}: larger than {MAX_DATA_BYTES} bytes")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name.lower(): archive[name] for name in archive.files if name.lower() in (*POINTS, *LABELS)}
             names = list(archive.files)
     except Exception as error:  # a damaged archive raises what zipfile and zlib see fit
@@ -108,7 +109,9 @@ def _from_npz(path: Path, dimension: int) -> tuple[FloatArray, IntArray | None]:
         raise FormatError(
             f"{path}: points have shape {found.shape} of {found.dtype}: expected (n, {dimension}) numbers"
         )
-    points = check_points(np.asarray(found, dtype=np.float64).reshape(len(found), -1), dimension, str(path))
+    points = check_points(
+        np.asarray(found, dtype=np.float64).reshape(len(found), math.prod(found.shape[1:])), dimension, str(path)
+    )
     given = next((arrays[name] for name in LABELS if name in arrays), None)
     return points, None if given is None else _whole(given, f"the labels of {path}")
 

@@ -1,0 +1,108 @@
+"""Evidence of circuits: slopes of planes at nonlinear nodes, for the whole ball or for the parts it is split into.
+
+The evidence names slopes alone. With them everything else is computed anew in Arb balls: bounds of all nodes, the
+constants with which planes of these slopes lie below or above the nodes there, and lower bounds of F_c − F_k by
+substituting planes backwards to the input. Any slopes prove something, so wrong ones can only prove too little.
+
+- A part is a leaf, or split: ``{"input": i, "at": t, "parts": […]}`` into x_i ≤ t and x_i ≥ t, or
+  ``{"tie": [node, a, b], "parts": […]}`` into v_a ≥ v_b and v_b ≥ v_a for entries of one segment of a maximum.
+- A leaf has by node ``below`` and ``above``: at ⊕_ε numerators over 2²⁰ of the slopes of all entries but the last of
+  each segment (those of one segment add up to 1; below none is negative); at Gibbs pairs and curves a slope an output,
+  at products two. Nodes it does not name are bounded by constants. ``pivot``: the entry of each segment that others are
+  compared to, by default the last.
+- By rival a leaf may have other slopes ``below``, and multipliers ``ties`` ≥ 0 of the decided ties, node by node.
+
+Planes: below ⊕_ε, π·y + ε H(π). Above, α·y + c with c the largest ⊕_ε(y) − α·y: at a corner where ε = 0 or segments are
+narrow; else by ε log Σ ≤ ε (log T + Σ/T − 1) with the chords of the exponentials, or max + ε log N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flint
+import numpy as np
+
+from tropix.arrays import ObjectArray
+from tropix.certify._certificate import Certificate
+from tropix.certify._check_claim import Claim, Fault, fraction
+from tropix.certify._check_nodes import Leaf
+from tropix.certify._check_region import Region
+from tropix.certify._check_values import circuit_values
+from tropix.circuits import Circuit, LogSumExp
+from tropix.exact import Rationals
+
+MAX_DEPTH = 400
+MAX_PARTS = 100_000
+
+
+class PlanesClaim(Claim):
+    """A certificate whose evidence is slopes of planes."""
+
+    def __init__(self, certificate: Certificate, circuit: Circuit) -> None:
+        super().__init__(certificate, circuit.input_size, circuit.output_size)
+        self.circuit, self.parts = circuit, 0
+
+    def margins(self, point: Rationals) -> tuple[list[Any], Any]:
+        """Differences of the outputs; the largest of them is the size."""
+        values = circuit_values(self.circuit, point)
+        own = values[self.claim.label]
+        others = [v for k, v in enumerate(values) if k != self.claim.label]
+        return [own - v for v in others], max(abs(float(flint.arb(v).mid())) for v in values)
+
+    def check_radius(self) -> None:
+        """One tree of parts for each group of rivals."""
+        claim, left = self.claim, {k for k in range(self.classes) if k != self.claim.label}
+        room = self.room or [(None, None)] * len(self.scales)
+        region = Region.around(fraction(claim.radius), claim.norm.p, self.scales, room)
+        for proof in claim.evidence["proofs"]:
+            rivals = sorted({int(k) for k in proof["rivals"]})
+            if not left.issuperset(rivals):
+                raise Fault("the evidence names a class twice, or none of the rivals")
+            self._part(proof["tree"], rivals, region, 0)
+            left -= set(rivals)
+        if left:
+            raise Fault(f"there is no evidence against class {min(left)}")
+
+    def _part(self, tree: dict[str, Any], rivals: list[int], region: Region, depth: int) -> None:
+        self.parts += 1
+        if depth > MAX_DEPTH or self.parts > MAX_PARTS:
+            raise Fault("the tree is too large")
+        if region.empty:
+            return
+        if "parts" not in tree:
+            self._leaf(tree, rivals, region)
+            return
+        if "tie" in tree:
+            node, first, second = (int(v) for v in tree["tie"])
+            halves = region.tied(*self._tie(node, first, second))
+        else:
+            axis = int(tree["input"])
+            if not 0 <= axis < len(self.scales):
+                raise Fault("a part is split across an input that the model does not have")
+            halves = region.cut(axis, fraction(tree["at"]) - self.point.fractions().tolist()[axis])
+        if len(tree["parts"]) != 2:
+            raise Fault("a split has two parts")
+        for part, half in zip(tree["parts"], halves, strict=True):
+            self._part(part, rivals, half, depth + 1)
+
+    def _tie(self, node: int, first: int, second: int) -> tuple[int, int, int]:
+        found = self.circuit.nodes[node] if 0 <= node < len(self.circuit.nodes) else None
+        if not isinstance(found, LogSumExp) or found.eps > 0 or first == second:
+            raise Fault("a part is split by a tie that is none of a maximum")
+        if min(first, second) < 0 or len(set(np.searchsorted(found.segments, [first, second], side="right"))) > 1:
+            raise Fault("a tie belongs to two segments")
+        return node, first, second
+
+    def _leaf(self, tree: dict[str, Any], rivals: list[int], region: Region) -> None:
+        bounds = Leaf(self.circuit, region, self.point, tree.get("nodes", {}))
+        if bounds.empty:
+            return
+        rows: ObjectArray = np.full((len(rivals), self.classes), flint.arb(0), dtype=object)
+        rows[:, self.claim.label] = flint.arb(1)
+        rows[np.arange(len(rivals)), rivals] = flint.arb(-1)
+        own: Sequence[dict[str, Any]] = [tree.get("rivals", {}).get(str(k), {}) for k in rivals]
+        for k, bound in zip(rivals, bounds.least_margins(rows, own), strict=True):
+            if not bound > 0:
+                raise Fault(f"the evidence against class {k} does not reach the radius")
