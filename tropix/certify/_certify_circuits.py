@@ -9,18 +9,18 @@ import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.certify._attack import Witness
-from tropix.certify._attack_circuits import Target, confirmed, nearest_witnesses
+from tropix.certify._attack_circuits import Target, confirmed, nearest_witnesses, polished
+from tropix.certify._circuit_branching import prove
 from tropix.certify._circuit_margins import Bounds, Margins
 from tropix.certify._circuit_radii import largest_radii
 from tropix.certify._engine import Answer, Request, labels_of, margins_of
 from tropix.certify._heads import CAP
 from tropix.certify._models import Subject
-from tropix.circuits import Affine, Input, LogSumExp
 from tropix.deadline import Deadline
 
 CIRCUIT_METHODS = ("interval", "linear", "branching")
-SHRINK = 1 - 1e-6
-"""Where slopes of other nodes than ⊕_ε are rounded, radii are so much smaller than those that were bounded."""
+PARTS, MOST_PARTS = 200, 50_000
+"""Parts of a ball that branch and bound may take for one point: without a time limit, and with one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,15 @@ class Proved:
     radii: FloatArray
     methods: list[str]
     trees: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What branch and bound proved, None if nothing new, and the nearest witness."""
+
+    radius: float
+    proofs: list[dict[str, Any]] | None
+    witness: Witness | None
 
 
 class CircuitEngine:
@@ -64,8 +73,6 @@ class CircuitEngine:
             better = largest_radii(self.bounds, open_, step, radii[open_], starts, self.request.asked or CAP)
             gained = better > radii[open_]
             radii[open_[gained]], which[open_[gained]] = better[gained], s
-        if any(not isinstance(node, Input | Affine | LogSumExp) for node in self.circuit.nodes):
-            radii = np.where(radii == self.request.asked, radii, radii * SHRINK)
         return self._evidence(radii, which, steps)
 
     def _attacked(self) -> list[Witness | None]:
@@ -120,4 +127,55 @@ class CircuitEngine:
         radius, method = float(self.found.radii[i]), self.found.methods[i]
         witness = self.witnesses[i]
         proofs = [{"rivals": self.bounds.rivals[i].tolist(), "tree": self.found.trees[i]}] if radius > 0 else []
+        request = self.request
+        goal = request.asked or CAP
+        decided = radius >= goal or self.margins[i] <= 0 or (witness is not None and witness.distance <= goal < CAP)
+        if not decided and request.method not in ("interval", "linear"):
+            refined = self._refine(i, radius, witness, deadline)
+            witness = refined.witness
+            if refined.proofs is not None:
+                radius, method, proofs = refined.radius, "branching", refined.proofs
         return Answer(radius, witness, method, {"kind": "planes", "proofs": proofs})
+
+    def _refine(self, i: int, radius: float, witness: Witness | None, deadline: Deadline) -> Refined:
+        """Larger radii by branch and bound: up to the gap below the nearest counterexample, as far as means reach.
+
+        Without a time limit `PARTS` parts are bounded. Radii between what is proved and what is not are tried; each
+        may take half of the parts that are left.
+        """
+        request, proofs = self.request, None
+        left = PARTS if deadline.seconds is None else MOST_PARTS
+        share = 1.0 if request.asked is not None else 0.5
+        while left > 0 and not deadline.passed:
+            limit = np.inf if witness is None else witness.distance * (1 - request.gap)
+            limit = min(limit, request.asked or np.inf)
+            if radius >= limit:
+                break
+            far = min(limit, 4 * radius) if radius > 0 else min(limit, float(self._guess(np.array([i]))[0]))
+            trial = far if far <= 1.05 * radius or share == 1.0 else radius + share * (far - radius)
+            found = prove(self.bounds, i, trial, deadline, left if share == 1.0 else max(left // 2, 8))
+            left -= found.parts
+            if found.proofs is not None:
+                radius, proofs = trial, found.proofs
+                continue
+            if found.point is not None:
+                nearer = self._counterexample(i, found.point)
+                if nearer is not None and (witness is None or nearer.distance < witness.distance):
+                    witness = nearer
+                    if request.asked is not None and witness.distance <= request.asked:
+                        break
+                    continue
+            if request.asked is not None:
+                break
+            share *= 0.5
+            if share < 0.02:
+                break
+        return Refined(radius, proofs, witness)
+
+    def _counterexample(self, i: int, point: FloatArray) -> Witness | None:
+        """A witness near a point behind the boundary."""
+        request, target = self.request, Target(self.circuit, self.request.norm)
+        here, label = request.points[i : i + 1], self.labels[i : i + 1]
+        shift = (point - here) / request.norm.scales(self.circuit.input_size)
+        moved = polished(target, here, label, shift, request.box)
+        return confirmed(target, here[0], int(label[0]), moved[0], request.box)

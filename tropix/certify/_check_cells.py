@@ -30,6 +30,7 @@ import numpy as np
 
 from tropix.boxes import Box
 from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, combined, forms_of
+from tropix.certify._check_circuit import CircuitClaim
 from tropix.certify._check_claim import Fault, fraction
 from tropix.certify._norms import Norm
 from tropix.circuits import Circuit
@@ -63,6 +64,16 @@ def check_cells(
         raise Fault("the point does not lie in the first cell")
     for pattern, cell in cells.items():
         _Proof(forms, ball, forms.of(pattern), label, cell, cells).run()
+
+
+class CellsClaim(CircuitClaim):
+    """A certificate whose evidence is cells and what is behind their facets."""
+
+    def check_radius(self) -> None:
+        """One proof for each cell."""
+        claim = self.claim
+        box = None if claim.box is None else Box(np.array(claim.box[0]), np.array(claim.box[1]))
+        check_cells(self.circuit, claim.point, claim.label, claim.radius, claim.norm, box, claim.evidence)
 
 
 def _pattern(forms: PatternForms, cell: dict[str, Any]) -> Pattern:

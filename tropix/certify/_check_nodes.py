@@ -97,7 +97,8 @@ class Leaf:
                 shift[:, columns] = _products(row[:, owner], rises[:, owner], lower, upper)
                 _add(waiting, source, shift)
             if ties is not None and i in ties:
-                for t, (first, second) in enumerate(self.region.ties[i]):
+                for t, (first, second, level) in enumerate(self.region.ties[i]):
+                    constant = constant + ties[i][:, t] * _ball(level)
                     _move(waiting, self.circuit, i, first, -ties[i][:, t])
                     _move(waiting, self.circuit, i, second, ties[i][:, t])
         return np.asarray(constant)
@@ -188,7 +189,7 @@ class Leaf:
                 raise Fault("a pivot lies outside its segment")
         at = np.repeat(pivots, node.widths)
         below, above = low - high[at], high - low[at]
-        gone = {second for _, second in self.region.ties.get(i, [])}
+        gone = {second for _, second, level in self.region.ties.get(i, []) if level >= 0}
         below, above = self._clipped(i, at, below, above)
         self._differences(node, at, below, above, gone)
         heat = flint.arb(node.eps)
@@ -224,11 +225,11 @@ class Leaf:
     def _clipped(self, i: int, at: Any, below: ObjectArray, above: ObjectArray) -> tuple[ObjectArray, ObjectArray]:
         """Decided ties with the pivot of a segment are bounds of a difference."""
         below[np.unique(at)] = above[np.unique(at)] = ZERO
-        for first, second in self.region.ties.get(i, []):
+        for first, second, level in self.region.ties.get(i, []):
             if at[first] == second:
-                below[first] = below[first].max(ZERO)
+                below[first] = below[first].max(_ball(level))
             if at[second] == first:
-                above[second] = above[second].min(ZERO)
+                above[second] = above[second].min(_ball(-level))
         return below, above
 
     def _differences(self, node: Any, at: Any, below: ObjectArray, above: ObjectArray, gone: set[int]) -> None:
