@@ -19,8 +19,9 @@ from tropix.certify._models import Subject
 from tropix.deadline import Deadline
 
 CIRCUIT_METHODS = ("interval", "linear", "branching")
-PARTS, MOST_PARTS = 200, 50_000
-"""Parts of a ball that branch and bound may take for one point: without a time limit, and with one."""
+PARTS, MOST_PARTS, FEW_PARTS = 200, 100_000, 64
+"""Parts of a ball that are bounded for one point: without a time limit, with one, and for the first radii tried."""
+SMALLEST_SHARE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,37 +141,43 @@ class CircuitEngine:
     def _refine(self, i: int, radius: float, witness: Witness | None, deadline: Deadline) -> Refined:
         """Larger radii by branch and bound: up to the gap below the nearest counterexample, as far as means reach.
 
-        Without a time limit `PARTS` parts are bounded. Radii between what is proved and what is not are tried; each
-        may take half of the parts that are left.
+        The radius asked about, or without one radii between what is proved and that limit: closer ones after a failure,
+        then all again with more parts. Without a time limit `PARTS` parts are bounded in all.
         """
         request, proofs = self.request, None
         left = PARTS if deadline.seconds is None else MOST_PARTS
-        share = 1.0 if request.asked is not None else 0.5
+        few, share = (left, 1.0) if request.asked is not None else (FEW_PARTS, 0.5)
+        box = request.box
+        whole = witness is None and request.asked is None and box is not None and box.bounded
         while left > 0 and not deadline.passed:
-            limit = np.inf if witness is None else witness.distance * (1 - request.gap)
-            limit = min(limit, request.asked or np.inf)
+            limit = CAP if witness is None else witness.distance * (1 - request.gap)
+            limit = min(limit, request.asked or CAP)
             if radius >= limit:
                 break
-            far = min(limit, 4 * radius) if radius > 0 else min(limit, float(self._guess(np.array([i]))[0]))
-            trial = far if far <= 1.05 * radius or share == 1.0 else radius + share * (far - radius)
-            found = prove(self.bounds, i, trial, deadline, left if share == 1.0 else max(left // 2, 8))
+            trial = limit if whole else self._trial(i, radius, limit, share)
+            found = prove(self.bounds, i, trial, deadline, min(few, left))
             left -= found.parts
+            nearer = None if found.point is None else self._counterexample(i, found.point)
             if found.proofs is not None:
                 radius, proofs = trial, found.proofs
-                continue
-            if found.point is not None:
-                nearer = self._counterexample(i, found.point)
-                if nearer is not None and (witness is None or nearer.distance < witness.distance):
-                    witness = nearer
-                    if request.asked is not None and witness.distance <= request.asked:
-                        break
-                    continue
-            if request.asked is not None:
-                break
-            share *= 0.5
-            if share < 0.02:
+            elif nearer is not None and (witness is None or nearer.distance < witness.distance):
+                witness = nearer
+            elif whole:
+                whole = False
+            elif share > SMALLEST_SHARE:
+                share *= 0.5
+            else:
+                few, share = 4 * few, 0.5
+            if request.asked is not None and (proofs is None or radius >= request.asked):
                 break
         return Refined(radius, proofs, witness)
+
+    def _trial(self, i: int, radius: float, limit: float, share: float) -> float:
+        """A radius between what is proved and the limit."""
+        if radius == 0:
+            return min(limit, share * float(self._guess(np.array([i]))[0]))
+        far = min(limit, 4 * radius)
+        return far if share == 1.0 or far <= 1.05 * radius else radius + share * (far - radius)
 
     def _counterexample(self, i: int, point: FloatArray) -> Witness | None:
         """A witness near a point behind the boundary."""
