@@ -147,12 +147,12 @@ def pooled(seed: int) -> Circuit:
 
 
 def duplicated(seed: int) -> Circuit:
-    """Each neuron twice, once as −2 times itself, dead neurons, neurons that are never inactive, and constants."""
+    """Each neuron twice, one as −2 times itself too, and neurons that are constant: dead, on a tie, always active."""
     rng = np.random.default_rng(seed)
     weights, bias = rng.integers(-2, 3, size=(2, 2)).astype(float), rng.integers(-1, 2, size=2).astype(float)
-    first = np.vstack([weights, weights, -2 * weights, np.zeros((3, 2))])
-    biases = np.concatenate([bias, bias, -2 * bias, [-1.0, 0.0, 1.0]])
-    return layers([first, rng.integers(-1, 2, size=(2, 9)).astype(float)], [biases, rng.normal(size=2)])
+    first = np.vstack([weights, weights, -2 * weights[:1], np.zeros((3, 2))])
+    biases = np.concatenate([bias, bias, -2 * bias[:1], [-1.0, 0.0, 1.0]])
+    return layers([first, rng.integers(-1, 2, size=(2, 8)).astype(float)], [biases, rng.normal(size=2)])
 
 
 def single(seed: int) -> Circuit:

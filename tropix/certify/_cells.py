@@ -27,7 +27,7 @@ from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 
-MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-4, 1e-2, 0.5, 0.99)
+MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-4, 1e-2, 0.5, 0.99, 0.9999, 0.99999999)
 """By which shares of the distance the radius stays below it, until the check agrees."""
 RAY = (0.0, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10)
 BEHIND = (1e-12, 1e-10, 1e-8)

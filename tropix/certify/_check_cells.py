@@ -92,6 +92,12 @@ def _index(value: Any, end: int | None) -> int:
     return value
 
 
+def _weight(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise Fault(f"expected a multiplier, a number >= 0, found {value!r}")
+    return float(value)
+
+
 class ExactBall:
     """The points x + δ of a box with ‖δ/s‖_p ≤ r, in rational numbers."""
 
@@ -198,7 +204,7 @@ class _Claim:
     """That Σ λ_t h_t < 0 on the ball, by the numbers of rows h_t: those of the gaps, then those of the margins."""
 
     places: list[int]
-    weights: list[Fraction]
+    weights: list[float]
 
 
 class _Proof:
@@ -233,21 +239,20 @@ class _Proof:
 
     def _claim(self, row: int, proof: list[Any] | None) -> _Claim:
         """That −row ≥ 0 holds nowhere in the cell and the ball, by the multipliers (its own, those of gaps)."""
-        own, others = (1, []) if proof is None else proof
+        if proof is None:
+            return _Claim([row], [-1.0])
+        own, others = proof
         places = [row, *(_index(e, len(self.cell.gaps)) for e, _ in others)]
-        weights = [fraction(own), *(fraction(weight) for _, weight in others)]
-        if min(weights) < 0:
-            raise Fault("multipliers must not be negative")
-        return _Claim(places, [-weights[0], *weights[1:]])
+        return _Claim(places, [-_weight(own), *(_weight(weight) for _, weight in others)])
 
     def _below_zero(self, claims: list[_Claim]) -> list[bool]:
         """Floats with bounds of their errors show most claims, integers the others."""
         table = self.forms.table(self.cell, self.label, self.ball.point)[1]
         weights, sizes = np.zeros((2, len(claims), len(table)))
         for i, claim in enumerate(claims):
-            factors = np.array([float(w) for w in claim.weights])
-            np.add.at(weights[i], claim.places, factors)
-            np.add.at(sizes[i], claim.places, np.abs(factors))
+            for t, weight in zip(claim.places, claim.weights, strict=True):
+                weights[i, t] += weight
+                sizes[i, t] += abs(weight)
         with np.errstate(all="ignore"):
             # terms have relative errors up to 4u, sums of n terms n·u; numbers below 2⁻¹⁰²² absolute ones
             terms = len(table) + max((len(claim.places) for claim in claims), default=0) + 8
@@ -256,9 +261,10 @@ class _Proof:
         return [bool(s) or self._exactly_below_zero(claim) for s, claim in zip(sure, claims, strict=True)]
 
     def _exactly_below_zero(self, claim: _Claim) -> bool:
-        units = [w.denominator * self.units[t] for t, w in zip(claim.places, claim.weights, strict=True)]
+        weights = [Fraction(w) for w in claim.weights]
+        units = [w.denominator * self.units[t] for t, w in zip(claim.places, weights, strict=True)]
         common, total = math.lcm(*units), [flint.fmpz(0)] * len(self.ball.point)
-        for t, weight, unit in zip(claim.places, claim.weights, units, strict=True):
+        for t, weight, unit in zip(claim.places, weights, units, strict=True):
             factor = weight.numerator * (common // unit)
             total = [a + factor * b for a, b in zip(total, self.rows[t], strict=True)]
         return self.ball.below_zero(total)
