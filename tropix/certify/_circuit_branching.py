@@ -179,8 +179,8 @@ class _Search:
         self._held = {}
         for node, held in rows.items():
             table = np.array([row[:3] for row in held], dtype=np.int64)
-            level = np.array([row[3] for row in held])
-            self._held[node] = Halfspaces(table[:, 0], table[:, 1], table[:, 2], level)
+            levels = np.array([row[3] for row in held])
+            self._held[node] = Halfspaces(table[:, 0], table[:, 1], table[:, 2], levels)
         return self._held
 
     def _ties(
