@@ -1,6 +1,6 @@
 """Certified radii of random models of every kind: no attack enters them, exact ones are exact, methods are in order.
 
-A slice of the models is tried always; ``-m slow`` tries 2,000.
+A slice of the models is tried always; ``-m slow`` tries 2,100.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from certify_oracles import (
+    DEEP,
     HEADS,
     Subject,
     limit_rows,
@@ -20,11 +21,16 @@ from certify_oracles import (
 )
 
 from tropix.certify import Norm, certify, check
+from tropix.errors import Unsupported
 
 EXPONENTS = (1.0, 2.0, np.inf)
-HEAD_METHODS = ("lipschitz", "tangent", "transfer", "combined", "exact", "auto")
+HEAD_METHODS = ("lipschitz", "local", "second-order", "tangent", "transfer", "combined", "exact", "auto")
+DEEP_METHODS = ("lipschitz", "local", "interval", "linear", "branching", "auto")
 FAMILIES = {name: (family, HEAD_METHODS) for name, family in HEADS.items()}
-BLOCK, FULL = 6, 200
+FAMILIES |= {name: (family, DEEP_METHODS) for name, family in DEEP.items()}
+SOME = ("second-order", "lipschitz", "local")
+"""Methods that have no bound for some models: kinks have no curvature, products no slope."""
+BLOCK, FULL = 4, 150
 """Models of a family in the ordinary run and in the full one."""
 
 
@@ -43,7 +49,12 @@ def the_radii_hold(subject: Subject, methods: tuple[str, ...], rng: np.random.Ge
     box: Any = None
     if rng.random() < 0.25:
         box = (x - rng.choice([0.0, 0.2, 2.0], size=d), x + rng.choice([0.0, 0.1, 1.0], size=d))
-    found = {m: certify(subject.model, x, norm=norm, box=box, method=m, time_limit=1.0) for m in methods}  # type: ignore[arg-type]
+    found: dict[str, Any] = {}
+    for method in methods:
+        try:
+            found[method] = certify(subject.model, x, norm=norm, box=box, method=method, time_limit=1.0)  # type: ignore[arg-type]
+        except Unsupported:
+            assert method in SOME
     label = next(iter(found.values())).label
     assert subject.margins(x[None, :], label)[0] >= -1e-9
     for method, certificate in found.items():
@@ -83,9 +94,10 @@ def the_order_is_right(
         apart = separate_radius(x, subject.rows, label, p, scale)
         assert min(apart, 1e6) <= radii["combined"] * (1 + 1e-7) + 1e-12
         sandwich(subject, found["exact"], x, label, p, scale, box)
-    if "branching" in radii:
+    else:
         assert radii["interval"] <= radii["linear"] * slack
         assert radii["linear"] <= radii["branching"] * slack
+        assert radii["linear"] <= radii["auto"] * slack
 
 
 def sandwich(subject: Subject, exact: Any, x: np.ndarray, label: int, p: float, scale: np.ndarray, box: Any) -> None:
@@ -109,7 +121,7 @@ def test_no_attack_enters_a_certified_ball(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
 @pytest.mark.parametrize("name", FAMILIES)
-def test_no_attack_enters_a_certified_ball_of_two_thousand(name: str, block: int) -> None:
+def test_no_attack_enters_a_certified_ball_of_two_thousand_models(name: str, block: int) -> None:
     family, methods = FAMILIES[name]
     for seed in range(block * FULL // 10, (block + 1) * FULL // 10):
         rng = np.random.default_rng([seed, *name.encode()])
@@ -151,7 +163,13 @@ def exact_smooth(seed: int) -> None:
         brute = polar_distance(subject, x, found.label, p, scale, 1.5 * found.upper)
         assert found.gap <= 1e-6 * found.upper
         assert found.radius <= brute * (1 + 1e-9)
-        assert brute == pytest.approx(found.radius, rel=1e-6)
+        # the rays may miss a narrow corner: then the witness must be one by the formula as well
+        witness = np.array(found.evidence["witness"])
+        behind = subject.margins(witness[None, :], found.label)[0] <= 1e-13 * (
+            1 + np.abs(subject.values(x[None, :])).max()
+        )
+        closer = float(np.linalg.norm((witness - x) / scale, ord=p)) if behind else np.inf
+        assert min(brute, closer) == pytest.approx(found.radius, rel=1e-6)
 
 
 @pytest.mark.parametrize("block", range(2))

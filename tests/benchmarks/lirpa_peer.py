@@ -56,7 +56,7 @@ class Network(torch.nn.Module):
             elif self.kind == "softplus":
                 x = self.eps * torch.log(torch.exp(x / self.eps) + 1.0)
             else:
-                x = self.eps * torch.log(torch.exp(x.view(-1, x.shape[1] // 2, 2) / self.eps).sum(2))
+                x = self.eps * torch.log(torch.exp(x.view(-1, layer.out_features // 2, 2) / self.eps).sum(2))
         raise AssertionError("there is no layer")
 
 
