@@ -123,7 +123,29 @@ def nearest(ball: Ball, k: int, mixture: FloatArray, start: float) -> FloatArray
         if abs(fresh - radius) <= 1e-10 * radius:
             break
         radius = fresh
-    return shift
+    if shift is None or heads.eps[ball.label] > 0 or ball.room[2]:
+        return shift
+    return _on_its_planes(ball, k, mixture, level, shift)
+
+
+def _on_its_planes(ball: Ball, k: int, mixture: FloatArray, level: float, shift: FloatArray) -> FloatArray:
+    """The nearest point of the planes on which an inexact nearest point of a polyhedron lies, where that is one of it.
+
+    In a narrow corner the ray through an inexact one misses the polyhedron.
+    """
+    heads = ball.heads
+    own = heads.part(ball.label)
+    logits = heads.logits(ball.point[None, :])[0][0]
+    rows = heads.slopes[own] - mixture @ heads.slopes[heads.part(k)]
+    right = mixture @ logits[heads.part(k)] + level - logits[own]
+    size = 1e-300 + float(np.abs(right).max() + np.abs(rows @ shift).max())
+    near = rows @ shift > right - 1e-4 * size
+    if not near.any():
+        return shift
+    found = np.linalg.lstsq(rows[near], right[near], rcond=None)[0]
+    inside = (rows @ found <= right + 1e-12 * size).all()
+    close = np.linalg.norm(found - shift) <= 1e-3 * np.linalg.norm(shift)
+    return np.asarray(found if inside and close else shift)
 
 
 def _nearest_by_program(ball: Ball, k: int, mixture: FloatArray) -> FloatArray | None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tropix.boxes import BoxLike
 from tropix.certify._batches import Progress, in_blocks
 from tropix.certify._certificate import Certificate, status_of
+from tropix.certify._certify_cells import CellsEngine
 from tropix.certify._certify_circuits import CIRCUIT_METHODS, CircuitEngine
 from tropix.certify._certify_curvature import CurvatureEngine
 from tropix.certify._certify_heads import HeadsEngine
@@ -159,6 +160,8 @@ def certified(subject: Subject, request: Request, time_limit: float | None) -> I
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
+    if request.method == "cells":
+        return CellsEngine(subject, request)
     if request.method in CIRCUIT_METHODS:
         return CircuitEngine(subject, request)
     if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):

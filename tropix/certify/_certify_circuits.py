@@ -9,18 +9,19 @@ import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.certify._attack import Witness
-from tropix.certify._attack_circuits import Target, confirmed, nearest_witnesses
+from tropix.certify._attack_circuits import Target, confirmed, nearest_witnesses, polished
+from tropix.certify._circuit_branching import prove
 from tropix.certify._circuit_margins import Bounds, Margins
 from tropix.certify._circuit_radii import largest_radii
 from tropix.certify._engine import Answer, Request, labels_of, margins_of
 from tropix.certify._heads import CAP
 from tropix.certify._models import Subject
-from tropix.circuits import Affine, Input, LogSumExp
 from tropix.deadline import Deadline
 
 CIRCUIT_METHODS = ("interval", "linear", "branching")
-SHRINK = 1 - 1e-6
-"""Where slopes of other nodes than ⊕_ε are rounded, radii are so much smaller than those that were bounded."""
+PARTS, MOST_PARTS, FEW_PARTS = 200, 100_000, 64
+"""Parts of a ball that are bounded for one point: without a time limit, with one, and for the first radii tried."""
+SMALLEST_SHARE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,15 @@ class Proved:
     radii: FloatArray
     methods: list[str]
     trees: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What branch and bound proved, None if nothing new, and the nearest witness."""
+
+    radius: float
+    proofs: list[dict[str, Any]] | None
+    witness: Witness | None
 
 
 class CircuitEngine:
@@ -64,8 +74,6 @@ class CircuitEngine:
             better = largest_radii(self.bounds, open_, step, radii[open_], starts, self.request.asked or CAP)
             gained = better > radii[open_]
             radii[open_[gained]], which[open_[gained]] = better[gained], s
-        if any(not isinstance(node, Input | Affine | LogSumExp) for node in self.circuit.nodes):
-            radii = np.where(radii == self.request.asked, radii, radii * SHRINK)
         return self._evidence(radii, which, steps)
 
     def _attacked(self) -> list[Witness | None]:
@@ -120,4 +128,61 @@ class CircuitEngine:
         radius, method = float(self.found.radii[i]), self.found.methods[i]
         witness = self.witnesses[i]
         proofs = [{"rivals": self.bounds.rivals[i].tolist(), "tree": self.found.trees[i]}] if radius > 0 else []
+        request = self.request
+        goal = request.asked or CAP
+        decided = radius >= goal or self.margins[i] <= 0 or (witness is not None and witness.distance <= goal < CAP)
+        if not decided and request.method not in ("interval", "linear"):
+            refined = self._refine(i, radius, witness, deadline)
+            witness = refined.witness
+            if refined.proofs is not None:
+                radius, method, proofs = refined.radius, "branching", refined.proofs
         return Answer(radius, witness, method, {"kind": "planes", "proofs": proofs})
+
+    def _refine(self, i: int, radius: float, witness: Witness | None, deadline: Deadline) -> Refined:
+        """Larger radii by branch and bound: up to the gap below the nearest counterexample, as far as means reach.
+
+        The radius asked about, or without one radii between what is proved and that limit: closer ones after a failure,
+        then all again with more parts. Without a time limit `PARTS` parts are bounded in all.
+        """
+        request, proofs = self.request, None
+        left = PARTS if deadline.seconds is None else MOST_PARTS
+        few, share = (left, 1.0) if request.asked is not None else (FEW_PARTS, 0.5)
+        box = request.box
+        whole = witness is None and request.asked is None and box is not None and box.bounded
+        while left > 0 and not deadline.passed:
+            limit = CAP if witness is None else witness.distance * (1 - request.gap)
+            limit = min(limit, request.asked or CAP)
+            if radius >= limit:
+                break
+            trial = limit if whole else self._trial(i, radius, limit, share)
+            found = prove(self.bounds, i, trial, deadline, min(few, left))
+            left -= found.parts
+            nearer = None if found.point is None else self._counterexample(i, found.point)
+            if found.proofs is not None:
+                radius, proofs = trial, found.proofs
+            elif nearer is not None and (witness is None or nearer.distance < witness.distance):
+                witness = nearer
+            elif whole:
+                whole = False
+            elif share > SMALLEST_SHARE:
+                share *= 0.5
+            else:
+                few, share = 4 * few, 0.5
+            if request.asked is not None and (proofs is None or radius >= request.asked):
+                break
+        return Refined(radius, proofs, witness)
+
+    def _trial(self, i: int, radius: float, limit: float, share: float) -> float:
+        """A radius between what is proved and the limit."""
+        if radius == 0:
+            return min(limit, share * float(self._guess(np.array([i]))[0]))
+        far = min(limit, 4 * radius)
+        return far if share == 1.0 or far <= 1.05 * radius else radius + share * (far - radius)
+
+    def _counterexample(self, i: int, point: FloatArray) -> Witness | None:
+        """A witness near a point behind the boundary."""
+        request, target = self.request, Target(self.circuit, self.request.norm)
+        here, label = request.points[i : i + 1], self.labels[i : i + 1]
+        shift = (point - here) / request.norm.scales(self.circuit.input_size)
+        moved = polished(target, here, label, shift, request.box)
+        return confirmed(target, here[0], int(label[0]), moved[0], request.box)

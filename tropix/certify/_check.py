@@ -8,6 +8,7 @@ from typing import Any
 import flint
 
 from tropix.certify._certificate import Certificate, Verdict
+from tropix.certify._check_cells import CellsClaim
 from tropix.certify._check_claim import Claim, Fault
 from tropix.certify._check_curvature import CurvatureClaim
 from tropix.certify._check_heads import PiecesClaim
@@ -24,6 +25,7 @@ KINDS: dict[str, Callable[[Certificate, Subject], Claim]] = {
     "slopes": lambda certificate, subject: (
         MonotoneClaim(certificate, subject.steps) if subject.is_monotone else SlopesClaim(certificate, subject.steps)
     ),
+    "cells": lambda certificate, subject: CellsClaim(certificate, subject.circuit),
     "planes": lambda certificate, subject: PlanesClaim(certificate, subject.circuit),
 }
 """What reads the evidence of each kind."""

@@ -97,7 +97,8 @@ class Leaf:
                 shift[:, columns] = _products(row[:, owner], rises[:, owner], lower, upper)
                 _add(waiting, source, shift)
             if ties is not None and i in ties:
-                for t, (first, second) in enumerate(self.region.ties[i]):
+                for t, (first, second, level) in enumerate(self.region.ties[i]):
+                    constant = constant + ties[i][:, t] * _ball(level)
                     _move(waiting, self.circuit, i, first, -ties[i][:, t])
                     _move(waiting, self.circuit, i, second, ties[i][:, t])
         return np.asarray(constant)
@@ -188,7 +189,7 @@ class Leaf:
                 raise Fault("a pivot lies outside its segment")
         at = np.repeat(pivots, node.widths)
         below, above = low - high[at], high - low[at]
-        gone = {second for _, second in self.region.ties.get(i, [])}
+        gone = {second for _, second, level in self.region.ties.get(i, []) if level >= 0}
         below, above = self._clipped(i, at, below, above)
         self._differences(node, at, below, above, gone)
         heat = flint.arb(node.eps)
@@ -207,9 +208,10 @@ class Leaf:
             self._gibbs(i, node, given, below, above)
             return
         ends = []
-        for _, _, p, alive in rows:
-            rise = [log_sum_exp([side[j] for j in alive], heat) for side in (below, above)]
-            whole = [log_sum_exp([side[j] for j in alive], heat) for side in (low, high)]
+        for a, b, p, alive in rows:
+            everyone = range(a, b)  # entries that cannot be largest count below: the largest exceeds them
+            rise = [log_sum_exp([s[j] for j in part], heat) for s, part in ((below, everyone), (above, alive))]
+            whole = [log_sum_exp([s[j] for j in part], heat) for s, part in ((low, everyone), (high, alive))]
             ends.append((largest((whole[0], low[p] + rise[0])), -largest((-whole[1], -(high[p] + rise[1])))))
         self.ends.append(_columns(ends))
         if given is None:
@@ -224,11 +226,11 @@ class Leaf:
     def _clipped(self, i: int, at: Any, below: ObjectArray, above: ObjectArray) -> tuple[ObjectArray, ObjectArray]:
         """Decided ties with the pivot of a segment are bounds of a difference."""
         below[np.unique(at)] = above[np.unique(at)] = ZERO
-        for first, second in self.region.ties.get(i, []):
+        for first, second, level in self.region.ties.get(i, []):
             if at[first] == second:
-                below[first] = below[first].max(ZERO)
+                below[first] = below[first].max(_ball(level))
             if at[second] == first:
-                above[second] = above[second].min(ZERO)
+                above[second] = above[second].min(_ball(-level))
         return below, above
 
     def _differences(self, node: Any, at: Any, below: ObjectArray, above: ObjectArray, gone: set[int]) -> None:

@@ -5,7 +5,7 @@ constants with which planes of these slopes lie below or above the nodes there, 
 substituting planes backwards to the input. Any slopes prove something, so wrong ones can only prove too little.
 
 - A part is a leaf, or split: ``{"input": i, "at": t, "parts": […]}`` into x_i ≤ t and x_i ≥ t, or
-  ``{"tie": [node, a, b], "parts": […]}`` into v_a ≥ v_b and v_b ≥ v_a for entries of one segment of a maximum.
+  ``{"tie": [node, a, b], "at": t, "parts": […]}`` into v_a − v_b ≥ t and ≤ t for entries of one segment of ⊕_ε.
 - A leaf has by node ``below`` and ``above``: at ⊕_ε numerators over 2²⁰ of the slopes of all entries but the last of
   each segment (those of one segment add up to 1; below none is negative); at Gibbs pairs and curves a slope an output,
   at products two. Nodes it does not name are bounded by constants. ``pivot``: the entry of each segment that others are
@@ -25,31 +25,20 @@ import flint
 import numpy as np
 
 from tropix.arrays import ObjectArray
-from tropix.certify._certificate import Certificate
-from tropix.certify._check_claim import Claim, Fault, fraction
+from tropix.certify._check_circuit import CircuitClaim
+from tropix.certify._check_claim import Fault, fraction
 from tropix.certify._check_nodes import Leaf
 from tropix.certify._check_region import Region
-from tropix.certify._check_values import circuit_values
-from tropix.circuits import Circuit, LogSumExp
-from tropix.exact import Rationals
+from tropix.circuits import LogSumExp
 
 MAX_DEPTH = 400
 MAX_PARTS = 100_000
 
 
-class PlanesClaim(Claim):
+class PlanesClaim(CircuitClaim):
     """A certificate whose evidence is slopes of planes."""
 
-    def __init__(self, certificate: Certificate, circuit: Circuit) -> None:
-        super().__init__(certificate, circuit.input_size, circuit.output_size)
-        self.circuit, self.parts = circuit, 0
-
-    def margins(self, point: Rationals) -> tuple[list[Any], Any]:
-        """Differences of the outputs; the largest of them is the size."""
-        values = circuit_values(self.circuit, point)
-        own = values[self.claim.label]
-        others = [v for k, v in enumerate(values) if k != self.claim.label]
-        return [own - v for v in others], max(abs(float(flint.arb(v).mid())) for v in values)
+    parts = 0
 
     def check_radius(self) -> None:
         """One tree of parts for each group of rivals."""
@@ -76,7 +65,9 @@ class PlanesClaim(Claim):
             return
         if "tie" in tree:
             node, first, second = (int(v) for v in tree["tie"])
-            halves = region.tied(*self._tie(node, first, second))
+            level = fraction(tree["at"])
+            self._require_tie(node, first, second)
+            halves = region.tied(node, first, second, level)
         else:
             axis = int(tree["input"])
             if not 0 <= axis < len(self.scales):
@@ -87,13 +78,14 @@ class PlanesClaim(Claim):
         for part, half in zip(tree["parts"], halves, strict=True):
             self._part(part, rivals, half, depth + 1)
 
-    def _tie(self, node: int, first: int, second: int) -> tuple[int, int, int]:
+    def _require_tie(self, node: int, first: int, second: int) -> None:
         found = self.circuit.nodes[node] if 0 <= node < len(self.circuit.nodes) else None
-        if not isinstance(found, LogSumExp) or found.eps > 0 or first == second:
-            raise Fault("a part is split by a tie that is none of a maximum")
+        if not isinstance(found, LogSumExp) or first == second:
+            raise Fault("a part is split by a tie of a node that has none")
         if min(first, second) < 0 or len(set(np.searchsorted(found.segments, [first, second], side="right"))) > 1:
             raise Fault("a tie belongs to two segments")
-        return node, first, second
+        if max(first, second) >= found.segments[-1]:
+            raise Fault("a tie names an entry that the node does not read")
 
     def _leaf(self, tree: dict[str, Any], rivals: list[int], region: Region) -> None:
         bounds = Leaf(self.circuit, region, self.point, tree.get("nodes", {}))

@@ -21,7 +21,7 @@ def balls(values: list[Fraction]) -> ObjectArray:
 class Region:
     """The δ with ‖δ/s‖_p ≤ r and low ≤ δ ≤ high, at points where decided ties hold.
 
-    ``ties`` by node: pairs of entries of its source, the first at least the second.
+    ``ties`` by node: entries a and b of its source and a level t, with v_a − v_b ≥ t.
     """
 
     radius: Fraction
@@ -29,7 +29,7 @@ class Region:
     scales: list[Fraction]
     low: list[Fraction]
     high: list[Fraction]
-    ties: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    ties: dict[int, list[tuple[int, int, Fraction]]] = field(default_factory=dict)
 
     @classmethod
     def around(
@@ -48,10 +48,11 @@ class Region:
         high[axis], low[axis] = min(high[axis], at), max(low[axis], at)
         return replace(self, high=high), replace(self, low=low)
 
-    def tied(self, node: int, first: int, second: int) -> tuple[Region, Region]:
-        """The parts where one entry is at least the other, and the reverse."""
+    def tied(self, node: int, first: int, second: int, level: Fraction) -> tuple[Region, Region]:
+        """The parts where the difference of two entries is at least a level, and at most."""
         held = self.ties.get(node, [])
-        one, other = ({**self.ties, node: [*held, pair]} for pair in ((first, second), (second, first)))
+        sides = (first, second, level), (second, first, -level)
+        one, other = ({**self.ties, node: [*held, side]} for side in sides)
         return replace(self, ties=one), replace(self, ties=other)
 
     @property

@@ -17,7 +17,7 @@ from tropix.errors import InvalidInput
 
 Method: TypeAlias = Literal[
     "auto", "lipschitz", "local", "second-order", "tangent", "combined", "transfer", "interval", "linear", "branching",
-    "exact",
+    "cells", "exact",
 ]  # fmt: skip
 
 

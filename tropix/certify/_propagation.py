@@ -125,8 +125,10 @@ class Propagation(Substitution):
             zero = np.zeros(absent.shape)
             return Differences(zero, zero, pivot)
         low, high = _from_intervals(layout, ends, pivot)
-        if known is not None and width == 2:
-            low, high = np.fmax(low, known.lower), np.fmin(high, known.upper)
+        if known is not None:
+            same = (known.pivot == pivot)[..., None] & (known.upper > -np.inf)
+            low = np.where(same, np.fmax(low, known.lower), low)
+            high = np.where(same, np.fmin(high, known.upper), high)
         own = np.arange(width) == pivot[..., None]
         state.empty |= (~own & ~absent & (low > high)).any(axis=(1, 2))
         low, high = _cleaned(low, high, own, absent)

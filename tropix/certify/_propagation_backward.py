@@ -80,14 +80,15 @@ class Bounded:
 
 @dataclass(frozen=True, eq=False)
 class Halfspaces:
-    """Entries of a segmented node's source with v_winner ≥ v_loser on some boxes of a batch: (H,) each.
+    """Entries of a segmented node's source with v_winner ≥ v_loser + level on some boxes of a batch: (H,) each.
 
-    A multiplier ≥ 0 times v_winner − v_loser may be taken off any lower bound.
+    A multiplier ≥ 0 times v_winner − v_loser − level may be taken off any lower bound. Levels are 0 unless given.
     """
 
     box: IntArray
     winner: IntArray
     loser: IntArray
+    level: FloatArray | None = None
 
 
 class Rows:
@@ -238,6 +239,10 @@ class Substitution:
     ) -> None:
         """Take the multipliers times (v_winner − v_loser) off a sum, in place."""
         live, size = self.live.get(source), state.ends[source].size
+        if cuts.level is not None:
+            amount = multipliers * cuts.level[:, None]
+            np.add.at(work.constant, cuts.box, amount)
+            np.add.at(work.weight, cuts.box, np.abs(amount))
         for entry, sign in ((cuts.winner, -1.0), (cuts.loser, 1.0)):
             amount = sign * multipliers
             np.add.at(work.weight, cuts.box, multipliers * size[cuts.box, entry][:, None])

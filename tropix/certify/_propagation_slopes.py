@@ -92,6 +92,8 @@ def optimised(
         for i, cut in cuts.items():
             source = propagation.circuit.nodes[i].sources[0]
             slack = values[source][cut.box, :, cut.winner] - values[source][cut.box, :, cut.loser]
+            if cut.level is not None:
+                slack = slack - cut.level[:, None]
             scale = np.abs(record[i]).mean(axis=2) if i in record else np.ones((batch, count))
             scale = np.broadcast_to(scale, (batch, count))[cut.box] + 1e-12
             multipliers[i] = np.maximum(multipliers[i] - size * MULTIPLIER_STEP * scale * np.sign(slack), 0.0)
