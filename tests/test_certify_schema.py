@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from json_schema import faults
+from jsonschema import Draft202012Validator
 
 from tropix import LogSumExp
 from tropix.certify import (
@@ -62,12 +61,16 @@ def certificates() -> list[Certificate]:
     return made()
 
 
+def faults(data: Any) -> list[str]:
+    return [error.message for error in Draft202012Validator(certificate_schema()).iter_errors(data)]
+
+
 def test_what_is_written_conforms(certificates: list[Certificate]) -> None:
-    schema = certificate_schema()
+    Draft202012Validator.check_schema(certificate_schema())
     kinds, statuses = set(), set()
     for certificate in certificates:
         data = json.loads(certificate.to_json())
-        assert faults(data, schema) == []
+        assert faults(data) == []
         kinds.add(data["evidence"]["kind"])
         statuses.add(data["status"])
     assert kinds == set(KINDS)
@@ -100,14 +103,14 @@ def test_what_is_changed_does_not(certificates: list[Certificate], place: tuple[
     for key in place[:-1]:
         inside = inside[key]
     inside[place[-1]] = value
-    assert faults(data, certificate_schema())
+    assert faults(data)
 
 
 @pytest.mark.parametrize("name", ["format", "model", "point", "radius", "evidence", "property", "digest"])
 def test_no_field_may_be_missing(certificates: list[Certificate], name: str) -> None:
     data = json.loads(certificates[0].to_json())
     del data[name]
-    assert faults(data, certificate_schema()) == [f"$: no {name}"]
+    assert faults(data) == [f"'{name}' is a required property"]
 
 
 def test_the_page_names_every_field(root: Path) -> None:
@@ -115,13 +118,3 @@ def test_the_page_names_every_field(root: Path) -> None:
     schema = certificate_schema()
     for name in (*schema["properties"], *KINDS):
         assert f"`{name}`" in page
-
-
-@pytest.mark.skipif(importlib.util.find_spec("jsonschema") is None, reason="needs the package jsonschema")
-def test_jsonschema_agrees(certificates: list[Certificate]) -> None:
-    import jsonschema  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    validator = jsonschema.Draft202012Validator(certificate_schema())
-    validator.check_schema(certificate_schema())
-    for certificate in certificates:
-        validator.validate(json.loads(certificate.to_json()))
