@@ -177,7 +177,7 @@ def test_interrupted_runs_say_so(
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to a group of processes")
 def test_ctrl_c_ends_all_processes(models: Path, tmp_path: Path) -> None:
     folder = tmp_path / "proofs"
-    command = ["certify", models / "digits_lse.onnx", "--data", "digits", "--method", "exact", "--gap", "1e-9"]
+    command = ["certify", models / "digits_lse.onnx", "--data", "digits", "--gap", "1e-4"]
     command += ["--workers", "2", "--certificates", folder, "--json"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tropixc.cli", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
