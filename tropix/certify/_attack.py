@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from tropix.certify._ball import Ball
 from tropix.certify._heads import CAP, Heads
 from tropix.certify._heads_exact import entropy
 from tropix.exact import Rationals
+from tropix.polynomials._tropical import dual_norms
 
 ROUNDS = 6
 STEPS = 8
@@ -121,7 +123,29 @@ def nearest(ball: Ball, k: int, mixture: FloatArray, start: float) -> FloatArray
         if abs(fresh - radius) <= 1e-10 * radius:
             break
         radius = fresh
-    return shift
+    if shift is None or heads.eps[ball.label] > 0 or ball.room[2]:
+        return shift
+    return _on_its_planes(ball, k, mixture, level, shift)
+
+
+def _on_its_planes(ball: Ball, k: int, mixture: FloatArray, level: float, shift: FloatArray) -> FloatArray:
+    """The nearest point of the planes on which an inexact nearest point of a polyhedron lies, where that is one of it.
+
+    In a narrow corner the ray through an inexact one misses the polyhedron.
+    """
+    heads = ball.heads
+    own = heads.part(ball.label)
+    logits = heads.logits(ball.point[None, :])[0][0]
+    rows = heads.slopes[own] - mixture @ heads.slopes[heads.part(k)]
+    right = mixture @ logits[heads.part(k)] + level - logits[own]
+    size = 1e-300 + float(np.abs(right).max() + np.abs(rows @ shift).max())
+    near = rows @ shift > right - 1e-4 * size
+    if not near.any():
+        return shift
+    found = np.linalg.lstsq(rows[near], right[near], rcond=None)[0]
+    inside = (rows @ found <= right + 1e-12 * size).all()
+    close = np.linalg.norm(found - shift) <= 1e-3 * np.linalg.norm(shift)
+    return np.asarray(found if inside and close else shift)
 
 
 def _nearest_by_program(ball: Ball, k: int, mixture: FloatArray) -> FloatArray | None:
@@ -161,9 +185,10 @@ def descend(
     steps: int = 30,
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray]:
-    """Projected gradient descent on the margin from x and random starts: shifts (n, d) of least margin, and those.
+    """Projected gradient descent on the margin from several starts: shifts (n, d) of least margin, and those margins.
 
-    Steps are steepest in the norm and shrink; all points and restarts move together (Madry and others 2018).
+    The first start is x, up to half are where single pieces of rivals rise most, the others are random. Steps are
+    steepest in the norm and shrink; all points and restarts move together (Madry and others 2018).
     """
     n, d = points.shape
     count = max(1, restarts)
@@ -174,6 +199,8 @@ def descend(
     logits = np.repeat(points @ heads.weights.T + heads.bias, count, 0)
     shifts = project(rng.uniform(-1, 1, (n * count, d)) * limits, limits, heads.norm.p)
     shifts[::count] = 0.0
+    for place, risen in enumerate(_risen(heads, points, labels, radii, count // 2), start=1):
+        shifts[place::count] = risen
     shifts = np.clip(shifts, low, high)
     best, kept = np.full(n * count, np.inf), shifts.copy()
     everyone = np.arange(n * count)
@@ -198,6 +225,25 @@ def descend(
         shifts = np.clip(project(shifts + length * steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
     order = best.reshape(n, count).argmin(axis=1) + count * np.arange(n)
     return kept[order], best[order]
+
+
+def _risen(heads: Heads, points: FloatArray, labels: IntArray, radii: FloatArray, count: int) -> Iterator[FloatArray]:
+    """Where pieces of rivals rise most above the tangent of the label's function in the balls, highest pieces first.
+
+    At low temperatures the gradient at x knows the leading piece alone, and another one may be the nearest.
+    """
+    logits = points @ heads.weights.T + heads.bias
+    n, total = logits.shape
+    tangent, heights = np.empty_like(points), np.full((n, total), -np.inf)
+    for k in range(len(heads)):
+        tangent[labels == k] = heads.gibbs(logits[labels == k], k) @ heads.slopes[heads.part(k)]
+    owner = np.repeat(np.arange(len(heads)), np.diff(heads.offsets))
+    for j in range(total):
+        rise = radii * dual_norms(heads.slopes[j] - tangent, heads.norm.p)
+        heights[:, j] = np.where(labels == owner[j], -np.inf, logits[:, j] + rise)
+    order = np.argsort(-heights, axis=1, kind="stable")
+    for j in order.T[: min(count, total - 1)]:
+        yield radii[:, None] * steepest(heads.slopes[j] - tangent, heads.norm.p)
 
 
 def steepest(gradient: FloatArray, p: float) -> FloatArray:

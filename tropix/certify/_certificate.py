@@ -6,10 +6,11 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from tropix.certify._norms import Norm
-from tropix.errors import FormatError, InvalidInput
+from tropix.errors import FormatError
 
 Status: TypeAlias = Literal["robust", "falsified", "unknown"]
 FORMAT = "tropix certificate 1"
@@ -43,6 +44,8 @@ class Certificate:
     - ``status``: ``robust`` if radius ≥ ``asked``, ``falsified`` if upper ≤ ``asked``, else ``unknown``; without
       ``asked``, ``robust`` if the radius is > 0 and ``falsified`` if upper is 0.
     - ``margin``: the label's function minus the largest other one at x, in double precision.
+    - ``property``: None for a label; else the claim in place of it, for which the label is 0 (see `certify_property`,
+      `certify_regression`, `certify_monotone`).
     - ``evidence``: what `check` evaluates; ``model`` is the digest of the model, ``digest`` that of all fields.
     """
 
@@ -59,13 +62,14 @@ class Certificate:
     norm: Norm
     box: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     asked: float | None = None
+    property: dict[str, Any] | None = None
     digest: str = field(default="")
 
     def __post_init__(self) -> None:
         if not self.digest:
             object.__setattr__(self, "digest", self.content_digest())
 
-    @property
+    @cached_property
     def gap(self) -> float:
         """How far the radius may be from the true one: upper − radius."""
         return self.upper - self.radius
@@ -80,6 +84,7 @@ class Certificate:
             "norm": {"p": self.norm.p, "scale": None if self.norm.scale is None else list(self.norm.scale)},
             "box": None if self.box is None else [list(end) for end in self.box],
             "asked": self.asked,
+            "property": self.property,
             "radius": self.radius,
             "upper": self.upper,
             "method": self.method,
@@ -101,11 +106,11 @@ class Certificate:
     def from_json(cls, text: str) -> Certificate:
         """Read a certificate. Raises `FormatError` where it is none; whether it is true is for `check` to say."""
         try:
-            data = _read(json.loads(text))
+            data = _read(json.loads(text, object_pairs_hook=_unique))
             if data["format"] != FORMAT:
                 raise FormatError(f"format {data['format']!r}: expected {FORMAT!r}")
             box = data["box"]
-            return cls(
+            found = cls(
                 model=_of(str, data["model"]),
                 point=_numbers(data["point"]),
                 label=_of(int, data["label"]),
@@ -119,12 +124,30 @@ class Certificate:
                 norm=Norm(_number(data["norm"]["p"]), _optional(data["norm"]["scale"])),
                 box=None if box is None else (_numbers(box[0]), _numbers(box[1])),
                 asked=None if data["asked"] is None else _number(data["asked"]),
+                property=None if data["property"] is None else _of(dict, data["property"]),
                 digest=_of(str, data["digest"]),
             )
+            if not data["digest"]:
+                raise FormatError("the digest is missing")
+            # what no field holds would be neither digested nor checked, yet read by people
+            unknown = sorted(data.keys() - found._fields().keys() - {"digest"})
+            if unknown:
+                raise FormatError(f"unknown fields: {', '.join(unknown)}")
+            if data["norm"].keys() != {"p", "scale"} or (box is not None and len(box) != 2):
+                raise FormatError("norm or box hold more than they should")
+            return found
         except FormatError:
             raise
-        except (KeyError, IndexError, TypeError, ValueError, RecursionError, InvalidInput) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             raise FormatError(f"no certificate: {type(error).__name__}: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values of one name readers would take different ones."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise FormatError("a name occurs twice in an object")
+    return found
 
 
 def _of(kind: type, value: Any) -> Any:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 import numpy.typing as npt
 
-from tropix.arrays import points_array
-from tropix.boxes import Box, BoxLike
+from tropix.boxes import BoxLike
+from tropix.certify._batches import Progress, in_blocks
 from tropix.certify._certificate import Certificate, status_of
+from tropix.certify._certify_cells import CellsEngine
 from tropix.certify._certify_circuits import CIRCUIT_METHODS, CircuitEngine
+from tropix.certify._certify_curvature import CurvatureEngine
 from tropix.certify._certify_heads import HeadsEngine
+from tropix.certify._certify_slopes import SlopesEngine
 from tropix.certify._engine import Answer, Engine, Method, Request
 from tropix.certify._heads import CAP
 from tropix.certify._models import Model, Subject
-from tropix.certify._norms import Norm, NormLike
+from tropix.certify._norms import NormLike
+from tropix.certify._requests import request_of
 from tropix.deadline import Deadline
 from tropix.errors import InvalidInput, Unsupported
 
@@ -58,25 +62,45 @@ def certify_all(
     time_limit: float | None = None,
     gap: float = 1e-3,
     seed: int = 0,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> list[Certificate]:
     """For points (n, d), radii in which the label of a classifier stays the same, with evidence that `check` proves.
 
-    The model is a circuit, or one log-sum-exp or tropical polynomial a class; each class must be one ⊕_ε of affine
-    functions (temperatures may differ). Labels default to the model's own. Perturbations are measured in the norm 1, 2
-    or ∞, or a `Norm` with scales; a box holds the valid inputs. Methods, with z the pieces of the label at x, y those
-    of a rival, margin m:
+    The model is a circuit of any depth, or one log-sum-exp or tropical polynomial a class. Labels default to the
+    model's own. Perturbations are measured in the norm 1, 2 or ∞, or a `Norm` with scales; a box holds the valid
+    inputs. Methods for all circuits:
 
-    - ``lipschitz``: m / max ‖w_i − u_j‖_q;
+    - ``lipschitz``: margin m over a global Lipschitz constant; with one layer, m / max ‖w_i − u_j‖_q;
+    - ``local``: the largest r with r·L(r) < m, L(r) a Lipschitz constant of the margin on the ball of radius r, from
+      ranges of all derivatives there; it is never less than ``lipschitz``;
+    - ``interval``, ``linear``: bounds of the outputs on the ball by intervals; by planes through every nonlinear node
+      that are substituted backwards (CROWN, Zhang and others 2018), with their slopes optimised;
+    - ``branching``: ``linear`` on the parts of the ball, split across inputs or along the ties of maxima;
+    - ``cells``: for maxima of affine maps, the exact radius by a search of activation cells (`nearest_boundary`);
+    - ``exact``: to the relative ``gap`` between radius and the nearest counterexample found: by ``linear``, up to 10,000
+      ``cells`` and ``branching``;
+    - ``auto``: the same with up to 300 cells, and only until the ``radius`` asked about is settled. Without a time
+      limit branch and bound looks at 200 parts, so that the gap may stay open.
+
+    Where each class is one ⊕_ε of affine functions (temperatures may differ), with z the pieces of the label at x and y
+    those of a rival:
+
     - ``tangent``: the r with ⊕_ε (y_j + r‖u_j − ∇F_c‖_q) = F_c;
     - ``combined``: the same with the best multipliers for each piece of the rival in place of the tangent;
+    - ``second-order``: the r with m − r‖∇m‖_q − diam_q(U)² r²/(8 ε_k) = 0, U the slopes of the rival: as F_c is convex,
+      only its curvature counts. A rival at ε_k = 0 with several pieces has kinks: `Unsupported`;
     - ``transfer``: the best radius of the tropical limit for the margin less ε_k log N_k;
-    - ``exact``: to the relative ``gap`` between radius and the nearest counterexample found, by branch and bound over
-      the rival's Gibbs weights; without rivals of two or more pieces and for max-affine rivals ``combined`` is exact;
-    - ``auto``: ``combined``, then ``exact`` unless that settles the ``radius`` asked about.
+    - ``exact`` is branch and bound over the rival's Gibbs weights; without rivals of two or more pieces and for
+      max-affine rivals ``combined`` is exact; ``auto`` is ``combined``, then that.
 
-    With a box and the norms 1 and 2, multipliers are those for the ball without it: the radius is sound, and the gap
-    stated, but it need not close. The ``time_limit`` in seconds is for each point. Results depend on the seed alone.
-    Raises `Unsupported` for other models and `InvalidInput` for bad points, labels, radii.
+    The ``time_limit`` in seconds is for each point.
+
+    Work is done in ``workers`` processes (1: in this one) or by any ``executor``; ``progress`` is told how many points
+    are done, of how many. All but the ``seconds`` depends on the seed alone, unless time is over. Ctrl-C ends the call
+    without a result: `certify_each` gives certificates one after another. Raises `Unsupported` for other models and
+    `InvalidInput` for bad points, labels, radii.
 
     >>> from tropix import LogSumExp
     >>> model = [LogSumExp([[0.0], [1.0]], [0.0, 0.0], 0.5), LogSumExp([[0.0]], [1.0], 0.5)]
@@ -84,49 +108,81 @@ def certify_all(
     >>> found.label, found.status, round(found.radius, 5), round(found.upper, 5)
     (1, 'robust', 0.92729, 0.92729)
     """
-    started = time.perf_counter()
+    return list(
+        certify_each(
+            model, points, labels, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit, gap=gap,
+            seed=seed, executor=executor, workers=workers, progress=progress,
+        )
+    )  # fmt: skip
+
+
+def certify_each(
+    model: Model,
+    points: npt.ArrayLike,
+    labels: Sequence[int] | npt.ArrayLike | None = None,
+    *,
+    norm: NormLike = 2,
+    radius: float | None = None,
+    box: BoxLike | None = None,
+    method: Method = "auto",
+    time_limit: float | None = None,
+    gap: float = 1e-3,
+    seed: int = 0,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Certificate]:
+    """The certificates of `certify_all`, in the order of the points, each as soon as it is there."""
     subject = Subject(model)
-    dimension = subject.dimension
-    measure = Norm.of(norm, dimension)
-    rows, _ = points_array(points, dimension)
-    rows = rows + 0.0
-    if rows.ndim != 2 or np.ndim(points) != 2:
-        raise InvalidInput(f"points have shape {np.shape(points)}: expected (n, {dimension})")
-    domain = None if box is None else Box.of(box, dimension)
-    if domain is not None and type(domain) is not Box:
-        raise InvalidInput("the valid inputs must be a box, not a polyhedron")
-    if domain is not None and domain.outside(rows):
-        raise InvalidInput(f"point {domain.outside(rows)[0]} lies outside the box of valid inputs")
-    if radius is not None and not 0 < radius < CAP:
-        raise InvalidInput(f"radius {radius!r}: expected a number > 0 and below {CAP:g}")
-    if method not in get_args(Method):
-        raise InvalidInput(f"method {method!r}: expected one of {', '.join(get_args(Method))}")
-    if not 0 < gap < 1:
-        raise InvalidInput(f"gap {gap!r}: expected a number between 0 and 1")
+    request = request_of(
+        subject, points, labels, norm=norm, radius=radius, box=box, method=method, gap=gap, seed=seed
+    )  # fmt: skip
     Deadline(time_limit)
-    if not len(rows):
-        return []
-    request = Request(rows, labels, measure, radius, domain, method, gap, seed)
+    return in_blocks(certified, subject, request, time_limit, executor=executor, workers=workers, progress=progress)
+
+
+def certify_subject(
+    subject: Subject,
+    points: npt.ArrayLike,
+    labels: Sequence[int] | npt.ArrayLike | None,
+    *,
+    norm: NormLike,
+    radius: float | None,
+    box: BoxLike | None,
+    method: Method,
+    time_limit: float | None,
+) -> list[Certificate]:
+    """The certificates of a property of a model."""
+    request = request_of(subject, points, labels, norm=norm, radius=radius, box=box, method=method)
+    Deadline(time_limit)
+    return list(in_blocks(certified, subject, request, time_limit))
+
+
+def certified(subject: Subject, request: Request, time_limit: float | None) -> Iterator[Certificate]:
+    """The certificates of one block of points."""
+    started = time.perf_counter()
     engine = _engine(subject, request)
-    shared = (time.perf_counter() - started) / len(rows)
-    results = []
-    for i in range(len(rows)):
+    shared = (time.perf_counter() - started) / len(request.points)
+    for i in range(len(request.points)):
         begun = time.perf_counter()
         answer = engine.answer(i, Deadline(time_limit))
-        results.append(_certificate(subject, request, engine, i, answer, shared + time.perf_counter() - begun))
-    return results
+        yield _certificate(subject, request, engine, i, answer, shared + time.perf_counter() - begun)
 
 
 def _engine(subject: Subject, request: Request) -> Engine:
+    if request.method == "cells":
+        return CellsEngine(subject, request)
     if request.method in CIRCUIT_METHODS:
         return CircuitEngine(subject, request)
+    if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
+        return SlopesEngine(subject.steps, request)
     try:
         classes = subject.classes
     except Unsupported:
         if request.method not in ("auto", "exact"):
             raise
         return CircuitEngine(subject, request)
-    return HeadsEngine(classes, request)
+    return CurvatureEngine(classes, request) if request.method == "second-order" else HeadsEngine(classes, request)
 
 
 def _certificate(
@@ -152,4 +208,5 @@ def _certificate(
         norm=request.norm,
         box=None if box is None else (tuple(box.lower.tolist()), tuple(box.upper.tolist())),
         asked=request.asked,
+        property=None if subject.property is None else dict(subject.property),
     )

@@ -52,7 +52,7 @@ class HeadsEngine:
         if self.method == "lipschitz":
             tangent = self._radii(optimise=False)
             return _Closed(np.minimum(tangent.radii, self._lipschitz()), tangent.multipliers, ["lipschitz"] * n)
-        if self.method == "tangent":
+        if self.method in ("tangent", "second-order"):
             return self._radii(optimise=False)
         if self.method == "transfer":
             return self._transfer()

@@ -8,15 +8,24 @@ from typing import Any
 import flint
 
 from tropix.certify._certificate import Certificate, Verdict
+from tropix.certify._check_cells import CellsClaim
 from tropix.certify._check_claim import Claim, Fault
+from tropix.certify._check_curvature import CurvatureClaim
 from tropix.certify._check_heads import PiecesClaim
+from tropix.certify._check_monotone import MonotoneClaim
 from tropix.certify._check_planes import PlanesClaim
+from tropix.certify._check_slopes import SlopesClaim
 from tropix.certify._models import Model, Subject
 from tropix.errors import TropixError
 
 PRECISIONS = (96, 400)
 KINDS: dict[str, Callable[[Certificate, Subject], Claim]] = {
     "pieces": lambda certificate, subject: PiecesClaim(certificate, subject.classes),
+    "curvature": lambda certificate, subject: CurvatureClaim(certificate, subject.classes),
+    "slopes": lambda certificate, subject: (
+        MonotoneClaim(certificate, subject.steps) if subject.is_monotone else SlopesClaim(certificate, subject.steps)
+    ),
+    "cells": lambda certificate, subject: CellsClaim(certificate, subject.circuit),
     "planes": lambda certificate, subject: PlanesClaim(certificate, subject.circuit),
 }
 """What reads the evidence of each kind."""
@@ -31,7 +40,10 @@ def check(certificate: Certificate, model: Model) -> Verdict:
     try:
         if certificate.digest != certificate.content_digest():
             raise Fault("the fields do not have the digest that is stored: something was changed")
-        subject = Subject(model)
+        if certificate.property is not None and certificate.label != 0:
+            # another label claims that one inequality of the property is violated
+            raise Fault("a property holds where class 0, the function 0, is the largest")
+        subject = Subject(model, certificate.property)
         if certificate.model != subject.digest:
             raise Fault("it is a certificate of another model")
         kind: Any = certificate.evidence["kind"]
@@ -51,5 +63,5 @@ def check(certificate: Certificate, model: Model) -> Verdict:
         return Verdict(False, str(found))
     except TropixError as error:
         return Verdict(False, f"the model does not fit the evidence: {error}")
-    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError, OverflowError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         return Verdict(False, f"the evidence is malformed: {type(error).__name__}: {error}")

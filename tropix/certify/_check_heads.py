@@ -24,7 +24,7 @@ import numpy as np
 
 from tropix.arrays import FloatArray
 from tropix.certify._certificate import Certificate
-from tropix.certify._check_claim import Claim, Fault, ball, fraction
+from tropix.certify._check_claim import Claim, Fault, ball, fraction, index
 from tropix.certify._pieces import Classes, Pieces
 from tropix.exact import Rationals
 
@@ -69,7 +69,9 @@ class PiecesClaim(Claim):
 
     def check_radius(self) -> None:
         """One proof for each rival."""
-        proofs = {int(proof["rival"]): proof for proof in self.claim.evidence["rivals"]}
+        proofs = {index(proof["rival"]): proof for proof in self.claim.evidence["rivals"]}
+        if len(proofs) < len(self.claim.evidence["rivals"]):
+            raise Fault("there is evidence against one class twice")
         for k in range(self.classes):
             if k != self.claim.label:
                 if k not in proofs:
@@ -97,7 +99,7 @@ class PiecesClaim(Claim):
         count = len(rival.bias)
         corners = [[ONE if i == j else ZERO for j in range(count)] for i in range(count)]
         for a, b in proof.get("midpoints", []):
-            corners.append([(u + v) / 2 for u, v in zip(corners[int(a)], corners[int(b)], strict=True)])
+            corners.append([(u + v) / 2 for u, v in zip(corners[index(a)], corners[index(b)], strict=True)])
         rows = proof["multipliers"]
         if len(rows) == 1:
             rows = rows * len(corners)
@@ -162,9 +164,11 @@ class PiecesClaim(Claim):
         if depth > MAX_DEPTH:
             raise Fault("the tree is too deep")
         if "at" in tree:
-            at = int(tree["at"])
-            a, b = (int(v) for v in proof["midpoints"][at - len(rival.bias)])
-            if at < len(rival.bias) or a not in cell or b not in cell or a == b or len(tree["parts"]) != 2:
+            at = index(tree["at"])
+            if at < len(rival.bias):
+                raise Fault("a part of the simplex is split at one of its own corners")
+            a, b = proof["midpoints"][at - len(rival.bias)]
+            if a not in cell or b not in cell or a == b or len(tree["parts"]) != 2:
                 raise Fault("a part of the simplex is split at a point that is not on its edge")
             for gone, part in zip((b, a), tree["parts"], strict=True):
                 inner = [at if v == gone else v for v in cell]

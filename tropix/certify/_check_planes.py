@@ -25,31 +25,20 @@ import flint
 import numpy as np
 
 from tropix.arrays import ObjectArray
-from tropix.certify._certificate import Certificate
-from tropix.certify._check_claim import Claim, Fault, fraction
+from tropix.certify._check_circuit import CircuitClaim
+from tropix.certify._check_claim import Fault, fraction
 from tropix.certify._check_nodes import Leaf
 from tropix.certify._check_region import Region
-from tropix.certify._check_values import circuit_values
-from tropix.circuits import Circuit, LogSumExp
-from tropix.exact import Rationals
+from tropix.circuits import LogSumExp
 
 MAX_DEPTH = 400
 MAX_PARTS = 100_000
 
 
-class PlanesClaim(Claim):
+class PlanesClaim(CircuitClaim):
     """A certificate whose evidence is slopes of planes."""
 
-    def __init__(self, certificate: Certificate, circuit: Circuit) -> None:
-        super().__init__(certificate, circuit.input_size, circuit.output_size)
-        self.circuit, self.parts = circuit, 0
-
-    def margins(self, point: Rationals) -> tuple[list[Any], Any]:
-        """Differences of the outputs; the largest of them is the size."""
-        values = circuit_values(self.circuit, point)
-        own = values[self.claim.label]
-        others = [v for k, v in enumerate(values) if k != self.claim.label]
-        return [own - v for v in others], max(abs(float(flint.arb(v).mid())) for v in values)
+    parts = 0
 
     def check_radius(self) -> None:
         """One tree of parts for each group of rivals."""

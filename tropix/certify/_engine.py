@@ -16,13 +16,17 @@ from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 
 Method: TypeAlias = Literal[
-    "auto", "lipschitz", "tangent", "combined", "transfer", "exact", "interval", "linear", "branching"
-]
+    "auto", "lipschitz", "local", "second-order", "tangent", "combined", "transfer", "interval", "linear", "branching",
+    "cells", "exact",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """Points (n, d) that lie in the box, their labels (n,) if given, and how their radii are wanted."""
+    """Points (n, d) that lie in the box, their labels (n,) if given, and how their radii are wanted.
+
+    ``first`` is the number of the first point where they are a block of more.
+    """
 
     points: FloatArray
     labels: npt.ArrayLike | None
@@ -32,6 +36,7 @@ class Request:
     method: Method
     gap: float
     seed: int
+    first: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,9 @@ def labels_of(request: Request, values: FloatArray) -> IntArray:
         raise InvalidInput(f"labels: expected {len(values)} integers, one a point")
     wrong = np.flatnonzero((read < 0) | (read >= values.shape[1]))
     if wrong.size:
-        raise InvalidInput(f"label {read[wrong[0]]} of point {wrong[0]}: the model has {values.shape[1]} classes")
+        raise InvalidInput(
+            f"label {read[wrong[0]]} of point {request.first + wrong[0]}: the model has {values.shape[1]} classes"
+        )
     return read.astype(np.int64)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
@@ -13,6 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from tropix.certify._pieces import Classes, classes_of_circuit, classes_of_functions
+from tropix.certify._properties import as_written, derived, monotone
+from tropix.certify._steps import Steps, steps_of_circuit, steps_of_classes
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.errors import Unsupported
 from tropix.polynomials import LogSumExp, TropicalPolynomial
@@ -27,10 +29,12 @@ class Subject:
     """A model whose largest output names the class.
 
     Softmax and sigmoid outputs are left out: they do not move the classes. A model with a single output f decides
-    between class 0, the function 0, and class 1, the function f.
+    between class 0, the function 0, and class 1, the function f. With a property the classes are the function 0 and
+    the functions that are negative where the property holds; softmax outputs then count as they are.
     """
 
     model: Model
+    property: Mapping[str, Any] | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -46,6 +50,8 @@ class Subject:
         """The circuit of the classes' functions, two or more. Raises `Unsupported` for lists of functions."""
         if not isinstance(self.model, Circuit):
             raise Unsupported("this method needs a circuit, not a list of functions")
+        if self.property is not None:
+            return derived(self.model, self.property)
         try:
             logits = self.model.logits()
         except Unsupported:
@@ -55,11 +61,35 @@ class Subject:
     @cached_property
     def classes(self) -> Classes:
         """The functions, exactly. Raises `Unsupported` for outputs that are no single ⊕_ε of affine functions."""
+        if self.property is not None:
+            return classes_of_circuit(self.circuit)
         if isinstance(self.model, Circuit):
             return _kept(_classes, self.model, lambda _: classes_of_circuit(self.circuit))
         return classes_of_functions(self.model)
 
-    @property
+    @cached_property
+    def steps(self) -> Steps:
+        """The nonlinear steps of the classes' functions, for derivatives."""
+        if isinstance(self.model, Circuit) and self.property is None:
+            return _kept(_steps, self.model, lambda _: self._read_steps())
+        return self._read_steps()
+
+    @cached_property
+    def is_monotone(self) -> bool:
+        """Whether the claim is about signs of derivatives."""
+        return self.property is not None and self.property["kind"] == "monotone"
+
+    def _read_steps(self) -> Steps:
+        if self.property is not None and self.is_monotone and isinstance(self.model, Circuit):
+            read = monotone(self.model, dict(self.property["inputs"]), self.property["output"])
+            wanted = as_written(self.property, read)
+            return steps_of_circuit(self.model.select([wanted["output"]]))
+        try:
+            return steps_of_classes(self.classes)
+        except Unsupported:
+            return steps_of_circuit(self.circuit)
+
+    @cached_property
     def dimension(self) -> int:
         """Number of inputs d."""
         return self.model.input_size if isinstance(self.model, Circuit) else self.classes.dimension
@@ -67,6 +97,7 @@ class Subject:
 
 _digests: WeakKeyDictionary[Circuit, str] = WeakKeyDictionary()
 _classes: WeakKeyDictionary[Circuit, Classes] = WeakKeyDictionary()
+_steps: WeakKeyDictionary[Circuit, Steps] = WeakKeyDictionary()
 
 
 def _kept(known: WeakKeyDictionary[Circuit, Found], model: Circuit, find: Callable[[Circuit], Found]) -> Found:

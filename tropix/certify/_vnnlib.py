@@ -67,13 +67,17 @@ def read_property(path: str | Path) -> Property:
     Raises `FormatError` for what is not VNN-LIB, `InvalidInput` where an input is unbounded or its bounds contradict
     each other, `Unsupported` for terms that are not linear and for version 2.0 without the `vnnlib` package.
     """
+    return parse_property(read_text(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file. Raises `FormatError` where it is none and `InvalidInput` where it cannot be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is not text: {error}") from None
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
-    return parse_property(text)
 
 
 def parse_property(text: str) -> Property:

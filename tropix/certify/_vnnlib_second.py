@@ -16,6 +16,19 @@ _SIGNS = {
 
 def parse_second(text: str) -> Property:
     """Read a property of version 2.0 about one network; its inputs (and outputs) follow one another as declared."""
+    query = parsed(text)
+    network = query.networks[0]
+    places: dict[str, tuple[str, int]] = {}
+    totals = {"X": 0, "Y": 0}
+    for kind, definitions in (("X", network.inputs), ("Y", network.outputs)):
+        for definition in definitions:
+            places[definition.name] = (kind, totals[kind])
+            totals[kind] += math.prod(definition.shape)
+    return property_of(totals["X"], totals["Y"], [_formula(a.expr, places) for a in query.assertions])
+
+
+def parsed(text: str) -> Any:
+    """The syntax tree of a query about one network without hidden values."""
     try:
         import vnnlib
     except ImportError:
@@ -29,16 +42,9 @@ def parse_second(text: str) -> Property:
         raise FormatError(f"the text is not VNN-LIB 2.0: {error}") from None
     if len(query.networks) != 1:
         raise Unsupported(f"the property is about {len(query.networks)} networks: one is supported")
-    network = query.networks[0]
-    if getattr(network, "hidden", None):
+    if getattr(query.networks[0], "hidden", None):
         raise Unsupported("the property names hidden values: inputs and outputs are supported")
-    places: dict[str, tuple[str, int]] = {}
-    totals = {"X": 0, "Y": 0}
-    for kind, definitions in (("X", network.inputs), ("Y", network.outputs)):
-        for definition in definitions:
-            places[definition.name] = (kind, totals[kind])
-            totals[kind] += math.prod(definition.shape)
-    return property_of(totals["X"], totals["Y"], [_formula(a.expr, places) for a in query.assertions])
+    return query
 
 
 def _formula(node: Any, places: dict[str, tuple[str, int]]) -> Formula:

@@ -29,6 +29,10 @@ from tropix.kernels._cell_programs import cell_programs_numpy as cell_programs_n
 from tropix.kernels._conjugate import conjugate_newton as conjugate_newton
 from tropix.kernels._conjugate import conjugate_newton_numpy as conjugate_newton_numpy
 from tropix.kernels._conjugate_proof import conjugate_bounds as conjugate_bounds
+from tropix.kernels._distance_programs import EMPTY as EMPTY
+from tropix.kernels._distance_programs import OPTIMAL as OPTIMAL
+from tropix.kernels._distance_programs import distance_program as distance_program
+from tropix.kernels._distance_programs import distance_program_numpy as distance_program_numpy
 from tropix.kernels._exact_product import exact_product as exact_product
 from tropix.kernels._exact_product import exact_product_fractions as exact_product_fractions
 from tropix.kernels._facet_proposals import FACET as FACET

@@ -9,6 +9,7 @@ from numba import njit
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.kernels._multipliers import best_multipliers
+from tropix.kernels._multipliers_box import stretch
 from tropix.kernels._threads import over_rows
 
 UNIT = 2.0**-53
@@ -52,18 +53,11 @@ def support(v: FloatArray, p: int, radius: float, low: FloatArray, high: FloatAr
     if not (size > 0 and radius > 0):
         return 0.0
     # max v·δ − (|δ|² − r²)/(2t) over the box bounds it for every t > 0; the best t makes |δ| = r
-    floor, ceiling = math.log(radius / size), math.log(radius / size) + 40.0
-    for _ in range(60):
-        middle = 0.5 * (floor + ceiling)
-        t, square = math.exp(middle), 0.0
+    t = stretch(v, radius, low, high)
+    if t == math.inf:
         for i in range(d):
-            step = min(high[i], max(low[i], t * v[i]))
-            square += step * step
-        if square < radius * radius:
-            floor = middle
-        else:
-            ceiling = middle
-    t = math.exp(floor)
+            total += v[i] * (high[i] if v[i] > 0 else low[i]) if v[i] != 0 else 0.0
+        return min(total, radius * size)
     total = radius * radius / (2 * t)
     for i in range(d):
         step = min(high[i], max(low[i], t * v[i]))
@@ -260,23 +254,16 @@ def _one_point(
             for j in range(start, stop):
                 if values[j] < top - 16 * eps[k] - 1e-12 * abs(total):
                     continue
-                best = values[j]
-                for n in range(-1, count if bounded else 0):
-                    if n < 0:
-                        best_multipliers(own, z, heat, weights[j], p, radius, low, high, 1e-8 * margin, lam, shift)
-                        snap(lam)
-                    else:  # those are the best without the box: in it, a single piece of the label may be better
-                        lam[:] = 0.0
-                        lam[n] = 1.0
-                    level, error = plane(
-                        lam, own, z, own_errors, own_norms, heat, weights[j], logits[j], errors[j], norms[j], fresh
-                    )
-                    size = dual_norm(fresh, p)
-                    rise = support(fresh, p, radius, low, high) if bounded else radius * size
-                    if level + rise < best:
-                        best = level + rise
-                        base[j], blur[j], length[j] = level, error, size
-                        v[j], multipliers[j, :count] = fresh, lam
+                best_multipliers(own, z, heat, weights[j], p, radius, low, high, 1e-8 * margin, lam, shift)
+                snap(lam)
+                level, error = plane(
+                    lam, own, z, own_errors, own_norms, heat, weights[j], logits[j], errors[j], norms[j], fresh
+                )
+                size = dual_norm(fresh, p)
+                rise = support(fresh, p, radius, low, high) if bounded else radius * size
+                if level + rise < values[j]:
+                    base[j], blur[j], length[j] = level, error, size
+                    v[j], multipliers[j, :count] = fresh, lam
             radii[k] = _root(cap, start, stop, eps[k], base, v, length, blur, p, low, high, bounded, values)
             if radii[k] <= radius * (1 + 1e-9) or radii[k] >= enough:
                 break

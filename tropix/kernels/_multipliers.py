@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from tropix.arrays import FloatArray
+from tropix.kernels._multipliers_box import curve_in_box
 
 MAX_STEPS = 200
 
@@ -21,14 +22,20 @@ def _curve(
     v: FloatArray,
     s: float,
     mu: float,
+    boxed: bool,
     slope: FloatArray,
     bend: FloatArray,
+    twist: FloatArray,
 ) -> tuple[float, float, float, float]:
     """The support function of the ball at v, smoothed by its barrier: value, rank-one bend, and slope, bend in s.
 
-    ``slope`` and ``bend`` receive the gradient and the diagonal of the Hessian in v. The value is +∞ outside.
+    ``slope`` and ``bend`` receive the gradient and the diagonal of the Hessian in v, ``twist`` its part between v and
+    s. The value is +∞ outside.
     """
     d = len(v)
+    if boxed:
+        total, first, second = curve_in_box(p, radius, low, high, v, s, mu, slope, bend, twist)
+        return total, 0.0, first, second
     value, cross, slope_s, bend_s = 0.0, 0.0, 0.0, 0.0
     if p == 2:
         m, square = mu / radius, 0.0
@@ -63,6 +70,7 @@ def _curve(
             value -= mu * math.log(gap)
             slope[i] = 2 * mu * v[i] / gap
             bend[i] = 2 * mu * (s * s + v[i] * v[i]) / (gap * gap)
+            twist[i] = -4 * mu * s * v[i] / (gap * gap)
             slope_s -= 2 * mu * s / gap
             bend_s += bend[i]
     return value, cross, slope_s, bend_s
@@ -112,35 +120,42 @@ def best_multipliers(
 ) -> int:
     """Minimise −λ·z + ε Σ λ_j log λ_j + sup {(u − Wᵀλ)·δ : ‖δ‖_p ≤ r} over the simplex, to an absolute tolerance.
 
-    ``weights`` W (N, d), ``logits`` z (N,), ``target`` u (d,); p is 1, 2 or 0 for ∞, where moreover
+    ``weights`` W (N, d), ``logits`` z (N,), ``target`` u (d,); p is 1, 2 or 0 for ∞, and moreover
     low ≤ δ ≤ high. Writes λ and the maximiser δ of the dual problem max {u·δ − ⊕_ε (z + Wδ)} (inside the ball);
     returns the number of Newton steps. λ is positive with sum 1 up to rounding. The barriers −μ log are
     self-concordant, so that the gap is (N + barriers)·μ at the end of the path (Nesterov and Nemirovskii 1994).
     """
     count, d = weights.shape
-    size = count + 1 if p == 1 else count
+    boxed = False  # the box cuts the ball
+    for i in range(d):
+        boxed = boxed or (p != 0 and (high[i] < radius or -low[i] < radius))
+    joint = p == 1 or boxed
+    size = count + 1 if joint else count
     lam, trial = np.full(size, 1.0 / count), np.zeros(size)
-    v, slope, bend = np.empty(d), np.zeros(d), np.zeros(d)
+    v, slope, bend, twist = np.empty(d), np.zeros(d), np.zeros(d), np.zeros(d)
     hessian, right = np.empty((size, size)), np.empty((size, 2))
     across = np.empty(count)
-    top = 0.0
+    top, square = 0.0, 0.0
     for i in range(d):
         total = target[i]
         for n in range(count):
             total -= weights[n, i] / count
         v[i] = total
         top = max(top, abs(total))
+        square += total * total
     scale = logits.max() - logits.min() + eps * math.log(count) + radius * top
-    barriers = count + (2 if p == 2 else 2 * d)
+    barriers = count + (2 if p == 2 and not boxed else 4 * d + 1 if p == 1 and boxed else 2 * d + 1)
     last = tolerance / barriers
-    mu = max(last, 0.1 * scale / (2 if p == 2 else 1 + 0.1 * d))
+    mu = max(last, 0.1 * scale / (2 if p == 2 and not boxed else 1 + 0.1 * d))
     s = float(2 * top + mu / radius)
-    if p == 1:
+    if p == 2:
+        s = math.sqrt(square) / radius + mu / (radius * radius)
+    if joint:
         lam[count] = s
     shift[:] = 0.0
     steps = 0
     while steps < MAX_STEPS:
-        value, cross, slope_s, bend_s = _curve(p, radius, low, high, v, s, mu, slope, bend)
+        value, cross, slope_s, bend_s = _curve(p, radius, low, high, v, s, mu, boxed, slope, bend, twist)
         for n in range(count):
             g, dot = -logits[n] + eps * (1 + math.log(lam[n])) - mu / lam[n], 0.0
             for i in range(d):
@@ -155,14 +170,13 @@ def best_multipliers(
                     total += weights[n, i] * weights[k, i] * bend[i]
                 hessian[n, k] = total
             hessian[n, n] += eps / lam[n] + mu / (lam[n] * lam[n])
-        if p == 1:
+        if joint:
             right[count, 0], right[count, 1] = -slope_s, 0.0
             hessian[count, count] = bend_s
             for n in range(count):
                 total = 0.0
                 for i in range(d):
-                    gap = (s - abs(v[i])) * (s + abs(v[i]))
-                    total += weights[n, i] * 4 * mu * s * v[i] / (gap * gap)
+                    total -= weights[n, i] * twist[i]
                 hessian[count, n] = total
         slopes = -right[:, 0].copy()
         if not cholesky_solve(hessian, right, size):
@@ -190,8 +204,8 @@ def best_multipliers(
                 for n in range(count):
                     total -= weights[n, i] * trial[n]
                 v[i] = total
-            s = float(trial[count]) if p == 1 else 0.0
-            fresh = _curve(p, radius, low, high, v, s, mu, slope, bend)[0]
+            s = float(trial[count]) if joint else 0.0
+            fresh = _curve(p, radius, low, high, v, s, mu, boxed, slope, bend, twist)[0]
             for n in range(count):
                 fresh += trial[n] * (eps * math.log(trial[n]) - logits[n]) - mu * math.log(trial[n])
             if fresh <= value - 0.1 * step * decrement or (decrement < 1e-6 * mu and fresh < value + mu):
@@ -206,7 +220,7 @@ def best_multipliers(
                 for n in range(count):
                     total -= weights[n, i] * lam[n]
                 v[i] = total
-            s = float(lam[count]) if p == 1 else 0.0
+            s = float(lam[count]) if joint else 0.0
         if decrement <= (0.2 if mu > last else 1e-8) * mu or not moved:
             if moved:  # near the path, the slope of the smoothed support function lies inside the ball
                 shift[:] = slope

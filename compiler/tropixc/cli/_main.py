@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from tropix.errors import TropixError
+from tropixc.cli._attack import attack_command
 from tropixc.cli._boundary import boundary_command
+from tropixc.cli._certify import certify_command
 from tropixc.cli._check import check_command
 from tropixc.cli._compile import compile_command
 from tropixc.cli._conjugate import conjugate_command
@@ -18,6 +20,8 @@ from tropixc.cli._info import info_command
 from tropixc.cli._operators import operators_command
 from tropixc.cli._regions import regions_command
 from tropixc.cli._shared import INTERRUPTED
+from tropixc.cli._verify import verify_command
+from tropixc.cli._verify_query import verify_query_command
 
 app = typer.Typer(
     name="tropix",
@@ -35,6 +39,10 @@ app.command("regions")(regions_command)
 app.command("boundary")(boundary_command)
 app.command("check")(check_command)
 app.command("conjugate")(conjugate_command)
+app.command("certify")(certify_command)
+app.command("verify")(verify_command)
+app.command("attack")(attack_command)
+app.command("verify-query")(verify_query_command)
 
 
 def _version(show: bool) -> None:
@@ -51,7 +59,9 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Exit status: 0 done, 1 a check failed, 2 wrong usage or input, 130 interrupted."""
+    """Exit status: 0 done or proved, 1 a check failed or a property is violated, 2 wrong usage or input, 3 unknown or
+    timeout, 130 interrupted.
+    """
 
 
 def main() -> None:
