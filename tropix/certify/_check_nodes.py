@@ -187,6 +187,7 @@ class Leaf:
             pivots = starts + np.array([int(v) for v in given["pivot"]])
             if len(pivots) != len(starts) or (pivots < starts).any() or (pivots >= stops).any():
                 raise Fault("a pivot lies outside its segment")
+        given = given if given is not None and "below" in given else None
         at = np.repeat(pivots, node.widths)
         below, above = low - high[at], high - low[at]
         gone = {second for _, second, level in self.region.ties.get(i, []) if level >= 0}
