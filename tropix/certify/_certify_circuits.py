@@ -24,8 +24,9 @@ CIRCUIT_METHODS = ("interval", "linear", "branching")
 PARTS, MOST_PARTS, FEW_PARTS = 200, 100_000, 64
 """Parts of a ball that are bounded for one point: without a time limit, with one, and for the first radii tried."""
 SMALLEST_SHARE = 0.05
-FEW_CELLS, MOST_CELLS = 300, 10_000
-"""Cells around one point that are visited by ``auto`` before branch and bound, and by ``exact``."""
+FEW_NUMBERS, MOST_CELLS = 1_500_000, 10_000
+"""What is visited around one point before branch and bound: by ``auto`` cells with so many numbers in all, by ``exact``
+so many cells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,10 @@ class CircuitEngine:
         linear = all(isinstance(n, Input | Affine | LogSumExp) for n in self.circuit.nodes)
         if not linear or self.circuit.temperatures not in ((), (0.0,)) or self.request.method == "branching":
             return 0
-        return MOST_CELLS if self.request.method == "exact" else FEW_CELLS
+        if self.request.method == "exact":
+            return MOST_CELLS
+        entries = sum(int(n.segments[-1]) for n in self.circuit.nodes if isinstance(n, LogSumExp))
+        return min(MOST_CELLS, FEW_NUMBERS // max(1, entries * self.circuit.input_size))
 
     # -- one point ------------------------------------------------------------------------------------------------
 
