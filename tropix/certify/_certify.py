@@ -79,9 +79,9 @@ def certify_all(
       that are substituted backwards (CROWN, Zhang and others 2018), with their slopes optimised;
     - ``branching``: ``linear`` on the parts of the ball, split across inputs or along the ties of maxima;
     - ``cells``: for maxima of affine maps, the exact radius by a search of activation cells (`nearest_boundary`);
-        - ``exact``: to the relative ``gap`` between radius and the nearest counterexample found: by ``linear``, up to
+    - ``exact``: to the relative ``gap`` between radius and the nearest counterexample found: by ``linear``, up to
       10,000 ``cells`` and ``branching``;
-        - ``auto``: the same with fewer cells the larger the circuit, and only until the ``radius`` asked about is settled.
+    - ``auto``: the same with fewer cells the larger the circuit, and only until the ``radius`` asked about is settled.
       Without a time limit branch and bound looks at 200 parts, so that the gap may stay open.
 
     Where each class is one ⊕_ε of affine functions (temperatures may differ), with z the pieces of the label at x and y

@@ -27,6 +27,8 @@ SMALLEST_SHARE = 0.05
 FEW_NUMBERS, MOST_CELLS = 1_500_000, 10_000
 """What is visited around one point before branch and bound: by ``auto`` cells with so many numbers in all, by ``exact``
 so many cells."""
+COARSE, FINE = 0.03, 1e-4
+"""How precise radii are that other bounds improve, and others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +76,32 @@ class CircuitEngine:
                 asked = np.full(len(open_), self.request.asked)
                 done = open_[self.bounds.worst(open_, asked, step) > 0] if len(open_) else open_
                 radii[done], which[done] = self.request.asked, s
+        limit, first = self.request.asked or np.inf, radii
         for s, step in enumerate(steps):
-            open_ = hopeful[radii[hopeful] < (self.request.asked or np.inf)]
-            starts = np.where(radii[open_] > 0, radii[open_], self._guess(open_))
-            better = largest_radii(self.bounds, open_, step, radii[open_], starts, self.request.asked or CAP)
-            gained = better > radii[open_]
-            radii[open_[gained]], which[open_[gained]] = better[gained], s
+            open_ = hopeful[radii[hopeful] < limit]
+            self._grown(open_, radii, which, steps, s, radii[open_], FINE if step == steps[-1] else COARSE)
+            first = radii.copy() if s == 0 else first
+        rest = hopeful[(radii[hopeful] <= (1 + 2 * COARSE) * first[hopeful]) & (radii[hopeful] < limit)]
+        if len(steps) > 1 and len(rest):  # planes bring little there: as precise as intervals alone would be
+            self._grown(rest, radii, which, steps, 0, np.zeros(len(rest)), FINE)
         return self._evidence(radii, which, steps)
+
+    def _grown(
+        self,
+        points: IntArray,
+        radii: FloatArray,
+        which: IntArray,
+        steps: list[Bounds],
+        s: int,
+        proved: FloatArray,
+        precision: float,
+    ) -> None:
+        """Enlarge radii by the bounds of one step, from what is proved on, in place."""
+        starts = np.where(proved > 0, proved, self._guess(points))
+        ceiling = self.request.asked or CAP
+        better = largest_radii(self.bounds, points, steps[s], proved, starts, ceiling, precision)
+        gained = better > radii[points]
+        radii[points[gained]], which[points[gained]] = better[gained], s
 
     def _attacked(self) -> list[Witness | None]:
         """The nearest counterexamples of points whose radius is not what was asked for yet."""

@@ -7,14 +7,19 @@ import numpy as np
 from tropix.arrays import FloatArray, IntArray
 from tropix.certify._circuit_margins import Bounds, Margins
 
-PRECISION = 1e-5
 ROUNDS = 60
 
 
 def largest_radii(
-    margins: Margins, which: IntArray, method: Bounds, proved: FloatArray, starts: FloatArray, ceiling: float
+    margins: Margins,
+    which: IntArray,
+    method: Bounds,
+    proved: FloatArray,
+    starts: FloatArray,
+    ceiling: float,
+    precision: float,
 ) -> FloatArray:
-    """Radii ≤ ceiling, up to a relative error, that the bounds prove; not below those ``proved``.
+    """Radii ≤ ceiling, up to the relative ``precision``, that the bounds prove; not below those ``proved``.
 
     From ``starts`` radii grow or shrink until the bound changes sign; then the secant, and the middle where it is slow.
     Bounds need not fall steadily: what is returned was bounded itself.
@@ -25,7 +30,7 @@ def largest_radii(
     active = np.arange(len(which))
     for step in range(ROUNDS):
         radii = np.minimum(radii, ceiling)
-        active = active[~_settled(floor[active], above[active], radii[active], starts[active], ceiling)]
+        active = active[~_settled(floor[active], above[active], radii[active], starts[active], ceiling, precision)]
         if not len(active):
             break
         bound = margins.worst(which[active], radii[active], method)
@@ -33,19 +38,26 @@ def largest_radii(
         up, down = active[good], active[~good]
         floor[up], heights[0][up] = radii[up], bound[good]
         above[down], heights[1][down] = radii[down], bound[~good]
-        radii[active] = _next(floor, above, heights, active, step)
+        radii[active] = _next(floor, above, heights, active, step, 1.3 if method == "slopes" else 2.0)
     return floor
 
 
-def _settled(floor: FloatArray, above: FloatArray, radii: FloatArray, starts: FloatArray, ceiling: float) -> np.ndarray:
-    near = np.isfinite(above) & (above - np.minimum(floor, above) <= PRECISION * above)
+def _settled(
+    floor: FloatArray, above: FloatArray, radii: FloatArray, starts: FloatArray, ceiling: float, precision: float
+) -> np.ndarray:
+    near = np.isfinite(above) & (above - np.minimum(floor, above) <= precision * above)
     return near | (floor >= ceiling) | (above < 1e-9 * starts) | (radii <= floor)
 
 
 def _next(
-    floor: FloatArray, above: FloatArray, heights: tuple[FloatArray, FloatArray], active: IntArray, step: int
+    floor: FloatArray,
+    above: FloatArray,
+    heights: tuple[FloatArray, FloatArray],
+    active: IntArray,
+    step: int,
+    growth: float,
 ) -> FloatArray:
-    """Twice or a quarter of the radius without an end above or below; else a point between."""
+    """More, or a quarter, of the radius without an end above or below; else a point between."""
     low, high = floor[active], above[active]
     ends = heights[0][active], heights[1][active]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -56,4 +68,4 @@ def _next(
         usable = np.isfinite(share) & (step % 3 != 2)
         between = low + room * np.where(usable, np.clip(share, 0.002, 0.998), 0.5)
     between = np.where(low > 0, between, 0.25 * high)
-    return np.where(np.isfinite(high), between, 2.0 * low)
+    return np.where(np.isfinite(high), between, growth * low)
