@@ -82,7 +82,7 @@ def certify_all(
     - ``exact``: to the relative ``gap`` between radius and the nearest counterexample found: by ``linear``, up to
       10,000 ``cells`` and ``branching``;
     - ``auto``: the same with fewer cells the larger the circuit, and only until the ``radius`` asked about is settled.
-      Without a time limit branch and bound looks at 200 parts, so that the gap may stay open.
+      Without a time limit branch and bound looks at 200 parts or fewer, so that the gap may stay open.
 
     Where each class is one ⊕_ε of affine functions (temperatures may differ), with z the pieces of the label at x and y
     those of a rival:

@@ -17,16 +17,16 @@ from tropix.certify._circuit_radii import largest_radii
 from tropix.certify._engine import Answer, Request, labels_of, margins_of
 from tropix.certify._heads import CAP
 from tropix.certify._models import Subject
-from tropix.circuits import Affine, Input, LogSumExp
+from tropix.circuits import Affine, Gibbs, Input, LogSumExp
 from tropix.deadline import Deadline
 
 CIRCUIT_METHODS = ("interval", "linear", "branching")
 PARTS, MOST_PARTS, FEW_PARTS = 200, 100_000, 64
 """Parts of a ball that are bounded for one point: without a time limit, with one, and for the first radii tried."""
 SMALLEST_SHARE = 0.05
-FEW_NUMBERS, MOST_CELLS = 1_500_000, 10_000
-"""What is visited around one point before branch and bound: by ``auto`` cells with so many numbers in all, by ``exact``
-so many cells."""
+FEW_NUMBERS, MOST_CELLS = 3_000_000, 10_000
+"""How large the affine functions of all cells may be that ``auto`` visits around one point, and those of all parts that
+are bounded without a time limit; how many cells ``exact`` visits."""
 COARSE, FINE = 0.03, 1e-4
 """How precise radii are that other bounds improve, and others."""
 
@@ -155,8 +155,13 @@ class CircuitEngine:
             return 0
         if self.request.method == "exact":
             return MOST_CELLS
-        entries = sum(int(n.segments[-1]) for n in self.circuit.nodes if isinstance(n, LogSumExp))
-        return min(MOST_CELLS, FEW_NUMBERS // max(1, entries * self.circuit.input_size))
+        return min(MOST_CELLS, FEW_NUMBERS // self._numbers)
+
+    @property
+    def _numbers(self) -> int:
+        """How many numbers all entries of segments have as affine functions of the input."""
+        entries = sum(int(n.segments[-1]) for n in self.circuit.nodes if isinstance(n, LogSumExp | Gibbs))
+        return max(1, entries * self.circuit.input_size)
 
     # -- one point ------------------------------------------------------------------------------------------------
 
@@ -208,7 +213,7 @@ class CircuitEngine:
         then all again with more parts. Without a time limit `PARTS` parts are bounded in all.
         """
         request, proofs = self.request, None
-        left = PARTS if deadline.seconds is None else MOST_PARTS
+        left = min(PARTS, FEW_NUMBERS // self._numbers) if deadline.seconds is None else MOST_PARTS
         few, share = (left, 1.0) if request.asked is not None else (FEW_PARTS, 0.5)
         box = request.box
         whole = witness is None and request.asked is None and box is not None and box.bounded

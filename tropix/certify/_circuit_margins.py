@@ -30,7 +30,10 @@ Bounds: TypeAlias = Literal["interval", "planes", "slopes"]
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What bounds of a batch rest on: bounds (B, R) of the margins against rivals (B, R)."""
+    """What bounds of a batch rest on: bounds (B, R) of the margins against rivals (B, R).
+
+    ``best`` are slopes of their own, for the rivals whose ranks ``ranks`` (B, r) names; others need none.
+    """
 
     propagation: Propagation
     state: Bounded
@@ -38,6 +41,7 @@ class Found:
     bound: FloatArray
     rivals: IntArray
     best: Optimised | None = None
+    ranks: IntArray | None = None
 
     def leaf(self, b: int, ranks: IntArray | None = None) -> dict[str, Any]:
         """The evidence of one element of the batch, for all rivals or some."""
@@ -52,7 +56,8 @@ class Found:
                 nodes[str(i)]["pivot"] = pivots
         leaf = {"nodes": nodes}
         if self.best is not None:
-            own = {str(self.rivals[b, r]): self._own(b, int(r), nodes) for r in chosen}
+            ranked = np.arange(self.rivals.shape[1]) if self.ranks is None else self.ranks[b]
+            own = {str(self.rivals[b, r]): self._own(b, n, nodes) for n, r in enumerate(ranked.tolist()) if r in chosen}
             leaf["rivals"] = {k: value for k, value in own.items() if value}
         return leaf
 
@@ -105,11 +110,15 @@ class Margins:
         with np.errstate(over="ignore", invalid="ignore"):
             state, gaps = propagation.bounded(*balls.boxes(self.box), balls=balls)
             rows = self.rows(which)
-            if method == "slopes":
-                best = optimised(propagation, state, gaps, rows, {}, STEPS)
-                return Found(propagation, state, gaps, best.bound, self.rivals[which], best)
             bound = state.least(propagation.forms(state, rows))
-        return Found(propagation, state, gaps, bound, self.rivals[which])
+            open_ = int((~(bound > 0)).sum(axis=1).max(initial=0))
+            if method != "slopes" or not open_:
+                return Found(propagation, state, gaps, bound, self.rivals[which])
+            ranks = np.argsort(bound, axis=1)[:, :open_]
+            some = {self.circuit.output: rows[self.circuit.output][np.arange(len(which))[:, None], ranks]}
+            best = optimised(propagation, state, gaps, some, {}, STEPS)
+            np.put_along_axis(bound, ranks, best.bound, axis=1)
+        return Found(propagation, state, gaps, bound, self.rivals[which], best, ranks)
 
     def worst(self, which: IntArray, radii: FloatArray, method: Bounds) -> FloatArray:
         """The least bound of each point, (n,)."""
