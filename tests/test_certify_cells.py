@@ -14,15 +14,16 @@ from scipy.optimize import linprog
 
 from tropix import Circuit, LogSumExp, Unsupported
 from tropix.boxes import Box
-from tropix.certify import Norm, certify
+from tropix.certify import Certificate, Norm, certify
 from tropix.certify._cells import CellsAnswer, nearest_boundary
-from tropix.certify._check_cells import check_cells
+from tropix.certify._check_cells import CellsClaim, check_cells
 from tropix.certify._check_claim import Fault
 from tropix.certify._heads import CAP
 from tropix.circuits import Affine, CircuitBuilder, uniform_segments
 from tropix.circuits import LogSumExp as Maximum
 from tropix.deadline import Deadline
 from tropix.exact import Rationals
+from tropix.kernels import EMPTY, OPTIMAL, distance_program, distance_program_numpy
 
 EXPONENTS = (1.0, 2.0, np.inf)
 Rows = list[np.ndarray]
@@ -146,12 +147,12 @@ def pooled(seed: int) -> Circuit:
 
 
 def duplicated(seed: int) -> Circuit:
-    """Each neuron twice, once as −2 times itself, dead neurons, neurons that are never inactive, and constants."""
+    """Each neuron twice, one as −2 times itself too, and neurons that are constant: dead, on a tie, always active."""
     rng = np.random.default_rng(seed)
     weights, bias = rng.integers(-2, 3, size=(2, 2)).astype(float), rng.integers(-1, 2, size=2).astype(float)
-    first = np.vstack([weights, weights, -2 * weights, np.zeros((3, 2))])
-    biases = np.concatenate([bias, bias, -2 * bias, [-1.0, 0.0, 1.0]])
-    return layers([first, rng.integers(-1, 2, size=(2, 9)).astype(float)], [biases, rng.normal(size=2)])
+    first = np.vstack([weights, weights, -2 * weights[:1], np.zeros((3, 2))])
+    biases = np.concatenate([bias, bias, -2 * bias[:1], [-1.0, 0.0, 1.0]])
+    return layers([first, rng.integers(-1, 2, size=(2, 8)).astype(float)], [biases, rng.normal(size=2)])
 
 
 def single(seed: int) -> Circuit:
@@ -220,6 +221,53 @@ def test_one_layer_agrees_with_the_programs_of_max_affine_classes(p: float) -> N
         found = search(net, x, expected.label, Norm(p))
         assert found.radius == pytest.approx(expected.radius, rel=1e-6)
         assert found.upper == pytest.approx(expected.upper, rel=1e-6)
+
+
+def test_interval_bounds_prove_no_larger_radius() -> None:
+    """Interval arithmetic on F_c − F_k, a sound bound that knows nothing of cells, in the norm ∞."""
+    for seed in range(4):
+        net = relu_network(seed, 3, 6, 5, 2)
+        x = np.random.default_rng(seed).normal(size=3)
+        label = int(net(x).argmax())
+        b = CircuitBuilder(3)
+        for node in net.nodes[1:]:
+            b.add(node)
+        signs = np.array([[1.0, -1.0] if label == 0 else [-1.0, 1.0]])
+        margin = b.build(b.affine([(net.output, signs)], np.zeros(1)))
+        found = search(net, x, label, Norm(np.inf))
+        low, high = 0.0, 10.0
+        for _ in range(30):
+            middle = (low + high) / 2
+            sound = margin.bounds((x - middle, x + middle))[margin.output].lower[0] > 0
+            low, high = (middle, high) if sound else (low, middle)
+        assert 0 < low <= found.upper
+        assert low <= found.radius * (1 + 1e-8)
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_distance_programs_are_those_of_another_solver(one: bool) -> None:
+    rng = np.random.default_rng(one)
+    statuses = set()
+    for trial in range(60):
+        d, m = int(rng.integers(1, 6)), int(rng.integers(1, 10))
+        rows, limits = rng.normal(size=(m, d)), rng.normal(size=m)
+        if trial % 3 == 0:
+            rows, limits = np.round(rows), np.round(limits)
+        status, multipliers, shift = distance_program(rows, limits, one)
+        statuses.add(status)
+        expected = distance_program_numpy(rows, limits, one)
+        dual = multipliers @ rows
+        assert (multipliers >= 0).all()
+        if status == OPTIMAL:
+            assert float(np.linalg.norm(shift, 1 if one else np.inf)) == pytest.approx(expected, abs=1e-9)
+            assert multipliers @ limits == pytest.approx(expected, abs=1e-9)
+            assert np.linalg.norm(dual, np.inf if one else 1) <= 1 + 1e-9
+            assert (rows @ shift >= limits - 1e-9).all()
+        else:
+            assert (status, expected) == (EMPTY, np.inf)
+            assert multipliers @ limits > 0
+            assert np.abs(dual).max() <= 1e-9 * max(1.0, multipliers.max())
+    assert statuses == {OPTIMAL, EMPTY}
 
 
 def test_a_single_output_decides_between_two_classes() -> None:
@@ -292,7 +340,8 @@ def test_a_search_that_is_cut_short_still_proves_what_it_has_seen() -> None:
         radii.append(found.radius)
     assert radii == sorted(radii)
     late = search(net, x, label, norm, deadline=Deadline(0.0))
-    assert late.cells <= 2
+    assert late.cells == 1
+    assert 0 < late.radius < whole.radius
     asked = search(net, x, label, norm, asked=whole.radius / 2)
     assert asked.radius >= whole.radius / 2
     assert asked.cells < whole.cells
@@ -354,7 +403,7 @@ def test_changed_evidence_proves_nothing_false(p: float) -> None:
     for name, changed in tampered(found.evidence):
         try:
             accepted = proved(net, x, label, found.radius, norm, None, changed)
-            beyond = proved(net, x, label, found.upper * (1 + 1e-9), norm, None, changed)
+            beyond = accepted and proved(net, x, label, found.upper * (1 + 1e-9), norm, None, changed)
         except (KeyError, IndexError, TypeError, ValueError, OverflowError):
             accepted = beyond = False
         assert not beyond, name
@@ -381,3 +430,44 @@ def test_evidence_is_for_one_model_point_and_label() -> None:
     assert not proved(net, x, label, found.radius, norm, Box.of((1.0, 2.0), 2), found.evidence)
     inside = Box.of((x - 1e-3, x + 1e-3), 2)  # a part of the ball
     assert proved(net, x, label, found.radius, norm, inside, found.evidence)
+
+
+@pytest.mark.parametrize("boxed", [False, True])
+def test_certificates_with_cells_are_checked_field_by_field(boxed: bool) -> None:
+    """As a certificate: `CellsClaim` reads margin, witness, box and radius."""
+    net, norm, x = relu_network(3, 2, 5, 4, 2), Norm(2.0, (1.0, 0.5)), np.array([0.3, -0.2])
+    values = net(x)
+    label = int(values.argmax())
+    box = Box.of((x - 0.75, x + 0.5), 2) if boxed else None
+    found = search(net, x, label, norm, box)
+    assert found.witness is not None
+    fields: dict[str, Any] = {
+        "model": "",
+        "point": tuple(x.tolist()),
+        "label": label,
+        "margin": float(values[label] - values[1 - label]),
+        "radius": found.radius,
+        "upper": found.upper,
+        "method": "cells",
+        "status": "robust",
+        "evidence": {"kind": "cells", **found.evidence, "witness": found.witness.tolist()},
+        "seconds": 0.0,
+        "norm": norm,
+        "box": None if box is None else (tuple(box.lower.tolist()), tuple(box.upper.tolist())),
+    }
+
+    def holds(**changed: Any) -> bool:
+        try:
+            CellsClaim(Certificate.from_json(Certificate(**(fields | changed)).to_json()), net).run()
+        except Fault:
+            return False
+        return True
+
+    assert holds()
+    assert not holds(radius=found.radius * (1 + 1e-6), upper=found.upper * 1.1)
+    assert not holds(upper=found.upper * (1 - 1e-6))
+    assert not holds(margin=fields["margin"] + 1e-3)
+    assert not holds(label=1 - label)
+    assert not holds(evidence=fields["evidence"] | {"witness": x.tolist()})
+    assert not holds(evidence=fields["evidence"] | {"cells": found.evidence["cells"][1:]})
+    assert not holds(box=((0.31, -1.0), (1.0, 1.0)))

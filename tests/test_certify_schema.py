@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from json_schema import faults
+from jsonschema import Draft202012Validator
 
 from tropix import LogSumExp
 from tropix.certify import (
@@ -48,7 +47,9 @@ def made() -> list[Certificate]:
         found.append(certify(heads(seed), point, box=(-10, np.inf), norm=Norm(2, (0.5, 2.0))))
         found.append(certify(heads(seed), point, (found[-1].label + 1) % 3))
     circuit = network()
-    found += [certify(circuit, [0.3, -0.2], method=m) for m in ("lipschitz", "local")]
+    of_circuits: tuple[Any, ...] = ("lipschitz", "local", "interval", "linear", "branching", "cells", "auto")
+    found += [certify(circuit, [0.3, -0.2], method=method) for method in of_circuits]
+    found.append(certify(heads(0)[1:], [0.1, 0.2], method="second-order"))
     found.append(certify_property(circuit, [0.3, -0.2], [[1.0, -1.0]], [5.0], method="local"))
     found.append(certify_regression(circuit, [0.3, -0.2], 0.5, method="local"))
     found.append(certify_monotone(circuit, [0.3, -0.2], {0: 1}))
@@ -60,15 +61,19 @@ def certificates() -> list[Certificate]:
     return made()
 
 
+def faults(data: Any) -> list[str]:
+    return [error.message for error in Draft202012Validator(certificate_schema()).iter_errors(data)]
+
+
 def test_what_is_written_conforms(certificates: list[Certificate]) -> None:
-    schema = certificate_schema()
+    Draft202012Validator.check_schema(certificate_schema())
     kinds, statuses = set(), set()
     for certificate in certificates:
         data = json.loads(certificate.to_json())
-        assert faults(data, schema) == []
+        assert faults(data) == []
         kinds.add(data["evidence"]["kind"])
         statuses.add(data["status"])
-    assert kinds >= {"pieces", "slopes"}
+    assert kinds == set(KINDS)
     assert statuses >= {"robust", "falsified"}
     assert any("tree" in rival for c in certificates for rival in c.evidence.get("rivals", []))
 
@@ -98,14 +103,14 @@ def test_what_is_changed_does_not(certificates: list[Certificate], place: tuple[
     for key in place[:-1]:
         inside = inside[key]
     inside[place[-1]] = value
-    assert faults(data, certificate_schema())
+    assert faults(data)
 
 
 @pytest.mark.parametrize("name", ["format", "model", "point", "radius", "evidence", "property", "digest"])
 def test_no_field_may_be_missing(certificates: list[Certificate], name: str) -> None:
     data = json.loads(certificates[0].to_json())
     del data[name]
-    assert faults(data, certificate_schema()) == [f"$: no {name}"]
+    assert faults(data) == [f"'{name}' is a required property"]
 
 
 def test_the_page_names_every_field(root: Path) -> None:
@@ -113,13 +118,3 @@ def test_the_page_names_every_field(root: Path) -> None:
     schema = certificate_schema()
     for name in (*schema["properties"], *KINDS):
         assert f"`{name}`" in page
-
-
-@pytest.mark.skipif(importlib.util.find_spec("jsonschema") is None, reason="needs the package jsonschema")
-def test_jsonschema_agrees(certificates: list[Certificate]) -> None:
-    import jsonschema  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    validator = jsonschema.Draft202012Validator(certificate_schema())
-    validator.check_schema(certificate_schema())
-    for certificate in certificates:
-        validator.validate(json.loads(certificate.to_json()))

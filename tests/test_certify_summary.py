@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tropix import InvalidInput, LogSumExp, TropicalPolynomial
+from tropix import Circuit, InvalidInput, LogSumExp, TropicalPolynomial
 from tropix.certify import (
     AttackResult,
     Certificate,
@@ -284,3 +284,36 @@ def test_what_cannot_be_attacked() -> None:
         attack(flat, [[0.0]], [5], radius=1.0)
     with pytest.raises(InvalidInput):
         attack(flat, [[math.nan]], radius=1.0)
+
+
+def deep() -> Circuit:
+    """A softplus network of two hidden layers, three classes."""
+    rng = np.random.default_rng(0)
+    builder = CircuitBuilder(3)
+    value = 0
+    for width, size in ((3, 8), (8, 8)):
+        value = builder.affine([(value, rng.normal(size=(size, width)))], rng.normal(size=size) * 0.2)
+        value = builder.pairs_with_zero(value, 0.2)
+    return builder.build(builder.affine([(value, rng.normal(size=(3, 8)))], np.zeros(3)))
+
+
+@pytest.mark.parametrize("norm", [1, 2, "inf"])
+def test_attacks_on_circuits_of_any_depth(norm: Any) -> None:
+    circuit, points = deep(), np.random.default_rng(1).normal(size=(8, 3))
+    proofs = certify_all(circuit, points, method="linear", norm=norm)
+    found = attack(circuit, points, radius=0.5, norm=norm, nearest=True, box=(-4, 4))
+    assert sum(r.point is not None for r in found) >= 6
+    for result, proof, x in zip(found, proofs, points, strict=True):
+        assert result.label == proof.label
+        if result.point is None:
+            continue
+        place = np.array([result.point])
+        values, errors = circuit(place)[0], circuit.rounding_bound(place, 2.0**-53)[0]
+        assert result.found == int(values.argmax()) != result.label
+        assert values[result.found] - errors[result.found] > values[result.label] + errors[result.label]
+        assert np.abs(place).max() <= 4
+        length = Norm.of(norm).length(place[0] - x)[0]
+        assert proof.radius <= length <= result.distance <= length * (1 + 1e-12)
+        assert result.success == (result.distance <= 0.5)
+    wrong = attack(circuit, points[:1], [(found[0].label + 1) % 3], radius=0.5, norm=norm)
+    assert (wrong[0].success, wrong[0].distance) == (True, 0.0)

@@ -6,8 +6,12 @@ import csv
 import importlib.util
 import io
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +172,40 @@ def test_interrupted_runs_say_so(
     assert json.loads((tmp_path / "r.json").read_text())["partial"] is True
     assert sorted(path.name for path in folder.iterdir()) == [f"point-{i:04d}.json" for i in (0, 1, 3)]
     assert old.read_text() == "an older run"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to a group of processes")
+def test_ctrl_c_ends_all_processes(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "proofs"
+    command = ["certify", models / "digits_lse.onnx", "--data", "digits", "--gap", "1e-4"]
+    command += ["--workers", "2", "--certificates", folder, "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tropixc.cli", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    while process.poll() is None and len(list(folder.glob("point-*.json"))) < 3:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b"")
+    report = json.loads(out)
+    assert report["partial"] is True
+    assert 2 <= len(report["points"]) < report["asked_points"] == 450
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"point-{i:04d}.json" for i in range(len(names))]
+    assert len(report["points"]) <= len(names) <= len(report["points"]) + 1
+    assert not alive(process.pid)
+
+
+def alive(group: int) -> bool:
+    """Whether a process of a group is still there after some seconds."""
+    for _ in range(200):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_a_write_that_is_interrupted_leaves_the_old_file(
@@ -430,9 +468,9 @@ def test_bad_attacks(tropix: Any, model: Path, data: Path, options: list[str], s
 
 def test_labels_that_the_model_does_not_have(tropix: Any, model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=POINTS, y=np.array([0, 1, 2, 3, 0]))
-    assert "label 3 of point 3: the model has 3 classes" in refused(
-        tropix, "attack", model, "--data", tmp_path / "d.npz", "--radius", 1
-    )
+    for command in (["attack", "--radius", 1], ["certify"]):
+        err = refused(tropix, command[0], model, "--data", tmp_path / "d.npz", *command[1:])
+        assert "label 3 of point 3: the model has 3 classes" in err
 
 
 # -- properties -------------------------------------------------------------------------------------------------------

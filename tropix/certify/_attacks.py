@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,16 @@ import numpy.typing as npt
 from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box, BoxLike
 from tropix.certify._attack import Witness, cross, descend, distance, polish
+from tropix.certify._attack_circuits import Target, polished
+from tropix.certify._attack_circuits import descend as descend_circuit
 from tropix.certify._ball import Ball
-from tropix.certify._engine import labels_of, margins_of
+from tropix.certify._engine import Request, labels_of, margins_of
 from tropix.certify._heads import CAP, Heads
 from tropix.certify._models import Model, Subject
 from tropix.certify._norms import NormLike
 from tropix.certify._requests import request_of
 from tropix.circuits import Circuit
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, Unsupported
 
 WIDER = (4.0, 16.0, 64.0, 256.0)
 """Times the radius, where the nearest counterexample is wanted and none is within the radius."""
@@ -91,10 +93,69 @@ def attack(
     request = request_of(subject, points, labels, norm=norm, radius=radius, box=box, seed=seed)
     if not len(request.points):
         return []
-    search = _HeadsAttack(subject, Heads.of(subject.classes, request.norm), request.box, restarts, steps, seed)
-    values = search.heads.values(search.heads.logits(request.points)[0])
+    search = _search(subject, request, restarts, steps)
+    values = search.values(request.points)
     chosen = labels_of(request, values)
-    return search.run(request.points, chosen, margins_of(values, chosen), radius, WIDER if nearest else ())
+    return _run(search, request.points, chosen, margins_of(values, chosen), radius, WIDER if nearest else ())
+
+
+class _Search(Protocol):
+    """How counterexamples of one kind of model are looked for; shifts are in units of the norm."""
+
+    def values(self, points: FloatArray) -> FloatArray:
+        """The functions of the classes at points (n, d), (n, K)."""
+        ...
+
+    def start(self, point: FloatArray, label: int) -> Witness | None:
+        """The point itself, where its label is another one for certain."""
+        ...
+
+    def descend(self, points: FloatArray, labels: IntArray, radii: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Shifts (n, d) of least margin in balls of radii (n,), and those margins."""
+        ...
+
+    def at_boundary(self, points: FloatArray, labels: IntArray, shifts: FloatArray) -> list[Witness | None]:
+        """Counterexamples near the boundary that shifts of margin ≤ 0 crossed, where they are certain."""
+        ...
+
+
+def _search(subject: Subject, request: Request, restarts: int, steps: int) -> _Search:
+    try:
+        classes = subject.classes
+    except Unsupported:
+        return _CircuitAttack(Target(subject.circuit, request.norm), request.box, restarts, steps, request.seed)
+    return _HeadsAttack(subject, Heads.of(classes, request.norm), request.box, restarts, steps, request.seed)
+
+
+def _run(
+    search: _Search,
+    points: FloatArray,
+    labels: IntArray,
+    margins: FloatArray,
+    radius: float,
+    wider: tuple[float, ...],
+) -> list[AttackResult]:
+    """Results for all points; ``wider`` are the factors of the radius at which to look where nothing is near."""
+    found: list[Witness | None] = [None] * len(points)
+    least = margins.copy()
+    for i in np.flatnonzero(margins <= 0):
+        found[i] = search.start(points[i], int(labels[i]))
+    for factor in (1.0, *wider):
+        todo = np.array([i for i in range(len(points)) if found[i] is None], dtype=np.int64)
+        if not len(todo) or radius * factor >= CAP:
+            break
+        shifts, seen = search.descend(points[todo], labels[todo], np.full(len(todo), radius * factor))
+        if factor == 1.0:
+            least[todo] = np.minimum(least[todo], seen)
+        hit = todo[seen <= 0]
+        if len(hit):
+            witnesses = search.at_boundary(points[hit], labels[hit], shifts[seen <= 0])
+            for i, witness in zip(hit.tolist(), witnesses, strict=True):
+                found[i] = witness
+    return [
+        _result(search, int(label), radius, witness, float(margin))
+        for label, witness, margin in zip(labels, found, least, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,43 +169,26 @@ class _HeadsAttack:
     steps: int
     seed: int
 
-    def run(
-        self, points: FloatArray, labels: IntArray, margins: FloatArray, radius: float, wider: tuple[float, ...]
-    ) -> list[AttackResult]:
-        """Results for all points; ``wider`` are the factors of the radius at which to look where nothing is near."""
-        found: list[Witness | None] = [None] * len(points)
-        least = margins.copy()
-        for i in np.flatnonzero(margins <= 0):
-            found[i] = self._start(self._ball(points[i], labels[i]))
-        for factor in (1.0, *wider):
-            todo = np.array([i for i in range(len(points)) if found[i] is None], dtype=np.int64)
-            if not len(todo) or radius * factor >= CAP:
-                break
-            shifts, seen = descend(
-                self.heads, points[todo], labels[todo], np.full(len(todo), radius * factor), self.box,
-                restarts=self.restarts, steps=self.steps, seed=self.seed,
-            )  # fmt: skip
-            if factor == 1.0:
-                least[todo] = np.minimum(least[todo], seen)
-            for i, shift, margin in zip(todo.tolist(), shifts, seen.tolist(), strict=True):
-                if margin <= 0:
-                    found[i] = self._at_boundary(self._ball(points[i], labels[i]), shift)
-        return [
-            _result(self.heads, int(label), radius, witness, float(margin))
-            for label, witness, margin in zip(labels, found, least, strict=True)
-        ]
+    def values(self, points: FloatArray) -> FloatArray:
+        return self.heads.values(self.heads.logits(points)[0])
 
-    def _ball(self, point: FloatArray, label: int) -> Ball:
-        return Ball(self.heads, point, int(label), self.box)
-
-    def _start(self, ball: Ball) -> Witness | None:
-        """The point itself, where its label is another one for certain."""
-        excess, error = ball.excess(ball.point[None, :])
+    def start(self, point: FloatArray, label: int) -> Witness | None:
+        ball = Ball(self.heads, point, label, self.box)
+        excess, error = ball.excess(point[None, :])
         rival = int(excess[0].argmax())
-        witness = Witness(ball.point, 0.0, rival)
+        witness = Witness(point, 0.0, rival)
         return witness if excess[0, rival] >= error[0] and self._holds(ball, witness) else None
 
-    def _at_boundary(self, ball: Ball, shift: FloatArray) -> Witness | None:
+    def descend(self, points: FloatArray, labels: IntArray, radii: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return descend(
+            self.heads, points, labels, radii, self.box, restarts=self.restarts, steps=self.steps, seed=self.seed
+        )  # fmt: skip
+
+    def at_boundary(self, points: FloatArray, labels: IntArray, shifts: FloatArray) -> list[Witness | None]:
+        balls = [Ball(self.heads, x, int(label), self.box) for x, label in zip(points, labels, strict=True)]
+        return [self._nearby(ball, shift) for ball, shift in zip(balls, shifts, strict=True)]
+
+    def _nearby(self, ball: Ball, shift: FloatArray) -> Witness | None:
         """The counterexample on the ray of δ, brought near, as far behind the boundary as it takes to be sure."""
         crossed = cross(ball, shift)
         if crossed is None:
@@ -166,6 +210,45 @@ class _HeadsAttack:
         return confirmed(self.subject.circuit, witness.point, ball.label)
 
 
+@dataclass(frozen=True, eq=False)
+class _CircuitAttack:
+    """The attack on circuits of any depth."""
+
+    target: Target
+    box: Box | None
+    restarts: int
+    steps: int
+    seed: int
+
+    def values(self, points: FloatArray) -> FloatArray:
+        return self.target.circuit(points)
+
+    def start(self, point: FloatArray, label: int) -> Witness | None:
+        return Witness(point, 0.0, -1) if confirmed(self.target.circuit, point, label) else None
+
+    def descend(self, points: FloatArray, labels: IntArray, radii: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return descend_circuit(
+            self.target, points, labels, radii, self.box, restarts=self.restarts, steps=self.steps, seed=self.seed
+        )  # fmt: skip
+
+    def at_boundary(self, points: FloatArray, labels: IntArray, shifts: FloatArray) -> list[Witness | None]:
+        near = polished(self.target, points, labels, shifts, self.box)
+        rows = zip(points, labels, near, shifts, strict=True)
+        return [
+            self._nearby(x, int(label), fresh) or self._nearby(x, int(label), first) for x, label, fresh, first in rows
+        ]
+
+    def _nearby(self, point: FloatArray, label: int, shift: FloatArray) -> Witness | None:
+        if not np.isfinite(shift).all():
+            return None
+        for farther in BEYOND:
+            place = self.target.moved(point[None], (1 + farther) * shift[None], self.box)[0]
+            if confirmed(self.target.circuit, place, label):
+                length = float(self.target.norm.length(place - point)[0])
+                return Witness(place, float(np.nextafter(length * (1 + 2.0**-51), np.inf)), -1)
+        return None
+
+
 def confirmed(circuit: Circuit, point: FloatArray, label: int) -> bool:
     """Whether another output of a circuit exceeds that of the label at a point, by more than both may be rounded."""
     values = circuit(point[None, :])[0]
@@ -175,14 +258,12 @@ def confirmed(circuit: Circuit, point: FloatArray, label: int) -> bool:
     return bool(lead.max() > values[label] + errors[label])
 
 
-def _result(heads: Heads, label: int, radius: float, witness: Witness | None, least: float) -> AttackResult:
+def _result(search: _Search, label: int, radius: float, witness: Witness | None, least: float) -> AttackResult:
     if witness is None:
         return AttackResult(label, False, math.inf, least, None, None)
-    values = heads.values(heads.logits(witness.point[None, :])[0])
+    values = search.values(witness.point[None, :])
     margin = float(margins_of(values, np.array([label]))[0])
     others = values[0].copy()
     others[label] = -np.inf
     near = witness.distance <= radius
-    return AttackResult(
-        label, near, witness.distance, margin, int(others.argmax()), tuple(witness.point.tolist())
-    )  # fmt: skip
+    return AttackResult(label, near, witness.distance, margin, int(others.argmax()), tuple(witness.point.tolist()))

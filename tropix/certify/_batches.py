@@ -7,7 +7,7 @@ import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -17,10 +17,10 @@ import numpy as np
 from tropix.certify._certificate import Certificate
 from tropix.certify._engine import Request
 from tropix.certify._models import Subject
-from tropix.errors import InvalidInput
+from tropix.errors import InvalidInput, TropixError
 
-BLOCK = 16
-"""Points of a block: their closed forms are found together, so that its size shows in the last digits."""
+BLOCK, LARGEST_BLOCK, BLOCKS = 16, 64, 16
+"""Least and most points of a block, and how many blocks there should be, to keep as many processes busy."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """How many points are done, and how many there are."""
@@ -29,10 +29,14 @@ Run: TypeAlias = Callable[[Subject, Request, float | None], Iterator[Certificate
 
 
 def blocks_of(request: Request) -> Iterator[Request]:
-    """The request in parts of `BLOCK` points."""
+    """The request in parts of a size that depends on the number of points alone.
+
+    What is found for a block together depends on its size in the last digits, so that workers must not choose it.
+    """
+    size = min(LARGEST_BLOCK, max(BLOCK, len(request.points) // BLOCKS))
     labels = None if request.labels is None else np.asarray(request.labels)
-    for start in range(0, len(request.points), BLOCK):
-        end = start + BLOCK
+    for start in range(0, len(request.points), size):
+        end = start + size
         part = None if labels is None else labels[start:end]
         yield replace(request, points=request.points[start:end], labels=part, first=start)
 
@@ -74,7 +78,7 @@ def _elsewhere(
     if executor is None:
         # a forked child inherits locks of threads that it does not have
         context = multiprocessing.get_context("spawn")
-        own = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_the_parent)
+        own = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts)
     pool = own if executor is None else executor
     assert pool is not None
     waiting: deque[Future[list[Certificate]]] = deque()
@@ -82,6 +86,8 @@ def _elsewhere(
         waiting.extend(pool.submit(_work, run, content, part, time_limit) for part in blocks_of(request))
         while waiting:
             yield from waiting.popleft().result()
+    except BrokenExecutor:
+        raise TropixError("a process ended before its work was done, perhaps for want of memory: use fewer") from None
     except BaseException:
         if own is not None:  # what they are doing may take long, and nobody waits for it
             for process in list((getattr(own, "_processes", None) or {}).values()):
@@ -94,9 +100,9 @@ def _elsewhere(
             own.shutdown(cancel_futures=True)
 
 
-def _end_with_the_parent() -> None:
-    """Ctrl-C reaches all processes of a terminal: those of the pool end without a word."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal: the first one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from operator import mul
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,13 @@ from tropix.deadline import Deadline
 from tropix.errors import InvalidInput
 from tropix.exact import Rationals
 
-MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-4, 1e-2, 0.5, 0.99)
+MARGINS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-4, 1e-2, 0.5, 0.99, 0.9999, 0.99999999)
 """By which shares of the distance the radius stays below it, until the check agrees."""
 RAY = (0.0, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10)
 BEHIND = (1e-12, 1e-10, 1e-8)
 """How much farther along the ray, and behind the boundary, points are tried, as shares."""
+SEARCHING = 0.7
+"""The share of the time for the search; the rest is for the check of its evidence."""
 TIGHT = 1e-12
 """Bounds that a program raises by a smaller share are its answer."""
 
@@ -90,6 +91,11 @@ def nearest_boundary(
     return CellsAnswer(radius, witness, upper, evidence, complete and near, len(search.visited))
 
 
+def _late(deadline: Deadline) -> bool:
+    """Whether what is left of the time is needed for the check."""
+    return deadline.seconds is not None and deadline.elapsed > SEARCHING * deadline.seconds
+
+
 @dataclass(frozen=True, eq=False)
 class _Cell:
     """A cell in floats, in the units of the norm: gaps (E, d+1) and margins (K−1, d+1), the last column taken at x.
@@ -139,21 +145,24 @@ class _Search:
     def run(self, asked: float | None, deadline: Deadline, gap: float, most_cells: int) -> tuple[float, bool]:
         """The bound that was reached, and whether it is the distance itself."""
         self._visit(self._first)
+        reached = 0.0  # the distance of the last cell; unsolved bounds below it are only not yet known
         while self.queue:
             bound, _, cell, item, solved = self.queue[0]
             if item >= 0 and self.forms.flipped(cell.forms.canonical, item) in self.visited:
                 heapq.heappop(self.queue)
                 continue
-            upper = np.inf if self._nearest is None else self._nearest[0]
             if bound >= CAP or (item < 0 and solved):
                 return bound, True
-            decided = asked is not None and (bound * (1 - MARGINS[0]) >= asked or upper <= asked)
-            if decided or bound >= upper * (1 - gap) or deadline.passed:
-                return bound, bound >= upper * (1 - max(gap, MARGINS[0]))
-            if solved and len(self.visited) >= most_cells:
-                return bound, False
+            if solved or bound >= reached:
+                upper = np.inf if self._nearest is None else self._nearest[0]
+                decided = asked is not None and (bound * (1 - MARGINS[0]) >= asked or upper <= asked)
+                if decided or bound >= upper * (1 - gap) or _late(deadline):
+                    return bound, bound >= upper * (1 - max(gap, MARGINS[0]))
+                if solved and len(self.visited) >= most_cells:
+                    return bound, False
             heapq.heappop(self.queue)
             if solved:
+                reached = max(reached, bound)
                 self._visit(self.forms.of(self.forms.flipped(cell.forms.canonical, item)).canonical)
             else:
                 self._push(self._solved(cell, item, bound), cell, item, True)
@@ -181,29 +190,10 @@ class _Search:
 
     def _cell(self, pattern: Pattern) -> _Cell:
         found = self.forms.of(pattern)
-        margins, gaps = self.forms.margins(found, self.label), self._floats(found.gaps, self.forms.denominators)
-        return _Cell(
-            found,
-            gaps,
-            self._floats([row for _, row in margins], [self.forms.output_denominator] * len(margins)),
-            [k for k, _ in margins],
-            Polyhedron.of(gaps, self.norm.p, self.room),
-        )
-
-    def _floats(self, rows: list[list[Any]], denominators: list[int]) -> FloatArray:
-        """Rows with the constant replaced by the value at x, each number rounded once, in the units of the norm."""
-        d, here = len(self.scales), self._column
-        table = np.zeros((len(rows), d + 1))
-        try:
-            for i, (row, unit) in enumerate(zip(rows, denominators, strict=True)):
-                if any(row):
-                    table[i, :d] = list(map(float, row[:d]))
-                    table[i, :d] /= unit
-                    table[i, d] = int(sum(map(mul, row, here))) / (unit * here[-1])
-        except OverflowError:
-            raise InvalidInput("an affine function exceeds the range of float64: rescale the model") from None
-        table[:, :d] *= self.scales
-        return table
+        rivals, table = self.forms.table(found, self.label, self._column)
+        table = table * np.append(self.scales, 1.0)
+        gaps = table[: len(found.gaps)]
+        return _Cell(found, gaps, table[len(gaps) :], rivals, Polyhedron.of(gaps, self.norm.p, self.room))
 
     def _solved(self, cell: _Cell, item: int, known: float) -> float:
         """The distance to the part of the cell where the item's row is ≤ 0, with its multipliers kept."""

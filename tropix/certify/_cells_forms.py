@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from operator import sub
+from operator import mul, sub
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import flint
 import numpy as np
 
+from tropix.arrays import FloatArray
 from tropix.certify._models import Subject
 from tropix.circuits import Affine, Circuit, LogSumExp, exact_matrix
-from tropix.errors import Unsupported
+from tropix.errors import InvalidInput, Unsupported
 from tropix.exact import Rationals
 
 Pattern: TypeAlias = tuple[int, ...]
@@ -40,6 +41,7 @@ class CellForms:
     canonical: Pattern
     gaps: list[list[Any]]
     outputs: list[list[Any]]
+    tables: dict[tuple[int, ...], tuple[list[int], FloatArray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +188,17 @@ class PatternForms:
         own = cell.outputs[label]
         return [(k, list(map(sub, own, row))) for k, row in enumerate(cell.outputs) if k != label]
 
+    def table(self, cell: CellForms, label: int, column: Sequence[int]) -> tuple[list[int], FloatArray]:
+        """The rivals, and the gaps and below them the margins F_c − F_k as floats (see `floats_at`), kept for one x."""
+        key = (label, *column)
+        if key not in cell.tables:
+            margins = self.margins(cell, label)
+            rows = [*cell.gaps, *(row for _, row in margins)]
+            units = [*self.denominators, *[self.output_denominator] * len(margins)]
+            cell.tables.clear()
+            cell.tables[key] = [k for k, _ in margins], floats_at(rows, units, column)
+        return cell.tables[key]
+
 
 _known: WeakKeyDictionary[Circuit, PatternForms] = WeakKeyDictionary()
 
@@ -197,9 +210,18 @@ def forms_of(circuit: Circuit) -> PatternForms:
     return _known[circuit]
 
 
-def combined(rows: Sequence[list[Any]], weights: Sequence[int]) -> list[Any]:
-    """Σ w_t row_t."""
-    total = [weights[0] * value for value in rows[0]]
-    for row, weight in zip(rows[1:], weights[1:], strict=True):
-        total = [a + weight * b for a, b in zip(total, row, strict=True)]
-    return total
+def floats_at(rows: Sequence[list[Any]], denominators: Sequence[int], column: Sequence[int]) -> FloatArray:
+    """Rows (n, d+1) with the constant replaced by the value at x, relative errors at most 2⁻⁵².
+
+    ``column`` (d+1) is x over its denominator, which comes last. Raises `InvalidInput` where numbers exceed float64.
+    """
+    table = np.zeros((len(rows), len(column)))
+    try:
+        for i, (row, unit) in enumerate(zip(rows, denominators, strict=True)):
+            if any(row):
+                table[i, :-1] = list(map(float, row[:-1]))
+                table[i, :-1] /= unit
+                table[i, -1] = int(sum(map(mul, row, column))) / (unit * column[-1])
+    except OverflowError:
+        raise InvalidInput("an affine function exceeds the range of float64: rescale the model") from None
+    return table

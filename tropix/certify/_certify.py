@@ -68,22 +68,32 @@ def certify_all(
 ) -> list[Certificate]:
     """For points (n, d), radii in which the label of a classifier stays the same, with evidence that `check` proves.
 
-    The model is a circuit, or one log-sum-exp or tropical polynomial a class; each class must be one ⊕_ε of affine
-    functions (temperatures may differ). Labels default to the model's own. Perturbations are measured in the norm 1, 2
-    or ∞, or a `Norm` with scales; a box holds the valid inputs. Methods, with z the pieces of the label at x, y those
-    of a rival, margin m:
+    The model is a circuit of any depth, or one log-sum-exp or tropical polynomial a class. Labels default to the
+    model's own. Perturbations are measured in the norm 1, 2 or ∞, or a `Norm` with scales; a box holds the valid
+    inputs. Methods for all circuits:
 
-    - ``lipschitz``: m / max ‖w_i − u_j‖_q;
+    - ``lipschitz``: margin m over a global Lipschitz constant; with one layer, m / max ‖w_i − u_j‖_q;
     - ``local``: the largest r with r·L(r) < m, L(r) a Lipschitz constant of the margin on the ball of radius r, from
       ranges of all derivatives there; it is never less than ``lipschitz``;
-    - ``second-order``: the r with m − r‖∇m‖_q − diam_q(U)² r²/(8 ε_k) = 0, U the slopes of the rival: as F_c is convex,
-      only its curvature counts. A rival at ε_k = 0 with several pieces has kinks: `Unsupported`;
+    - ``interval``, ``linear``: bounds of the outputs on the ball by intervals; by planes through every nonlinear node
+      that are substituted backwards (CROWN, Zhang and others 2018), with their slopes optimised;
+    - ``branching``: ``linear`` on the parts of the ball, split across inputs or along the ties of maxima;
+    - ``cells``: for maxima of affine maps, the exact radius by a search of activation cells (`nearest_boundary`);
+        - ``exact``: to the relative ``gap`` between radius and the nearest counterexample found: by ``linear``, up to
+      10,000 ``cells`` and ``branching``;
+        - ``auto``: the same with up to 300 cells, and only until the ``radius`` asked about is settled. Without a time
+      limit branch and bound looks at 200 parts, so that the gap may stay open.
+
+    Where each class is one ⊕_ε of affine functions (temperatures may differ), with z the pieces of the label at x and y
+    those of a rival:
+
     - ``tangent``: the r with ⊕_ε (y_j + r‖u_j − ∇F_c‖_q) = F_c;
     - ``combined``: the same with the best multipliers for each piece of the rival in place of the tangent;
+    - ``second-order``: the r with m − r‖∇m‖_q − diam_q(U)² r²/(8 ε_k) = 0, U the slopes of the rival: as F_c is convex,
+      only its curvature counts. A rival at ε_k = 0 with several pieces has kinks: `Unsupported`;
     - ``transfer``: the best radius of the tropical limit for the margin less ε_k log N_k;
-    - ``exact``: to the relative ``gap`` between radius and the nearest counterexample found, by branch and bound over
-      the rival's Gibbs weights; without rivals of two or more pieces and for max-affine rivals ``combined`` is exact;
-    - ``auto``: ``combined``, then ``exact`` unless that settles the ``radius`` asked about.
+    - ``exact`` is branch and bound over the rival's Gibbs weights; without rivals of two or more pieces and for
+      max-affine rivals ``combined`` is exact; ``auto`` is ``combined``, then that.
 
     The ``time_limit`` in seconds is for each point.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,22 @@ import numpy as np
 from tropix.arrays import FloatArray, IntArray
 from tropix.certify._attack import Witness
 from tropix.certify._attack_circuits import Target, confirmed, nearest_witnesses, polished
+from tropix.certify._cells import nearest_boundary
 from tropix.certify._circuit_branching import prove
 from tropix.certify._circuit_margins import Bounds, Margins
 from tropix.certify._circuit_radii import largest_radii
 from tropix.certify._engine import Answer, Request, labels_of, margins_of
 from tropix.certify._heads import CAP
 from tropix.certify._models import Subject
+from tropix.circuits import Affine, Input, LogSumExp
 from tropix.deadline import Deadline
 
 CIRCUIT_METHODS = ("interval", "linear", "branching")
-PARTS, MOST_PARTS = 200, 50_000
-"""Parts of a ball that branch and bound may take for one point: without a time limit, and with one."""
+PARTS, MOST_PARTS, FEW_PARTS = 200, 100_000, 64
+"""Parts of a ball that are bounded for one point: without a time limit, with one, and for the first radii tried."""
+SMALLEST_SHARE = 0.05
+FEW_CELLS, MOST_CELLS = 300, 10_000
+"""Cells around one point that are visited by ``auto`` before branch and bound, and by ``exact``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,7 @@ class CircuitEngine:
         self.bounds = Margins(self.circuit, request.points, self.labels, request.norm, request.box)
         self.found = self._linear()
         self.witnesses = self._attacked()
+        self.cells = self._most_cells()
 
     # -- all points -----------------------------------------------------------------------------------------------
 
@@ -120,57 +126,95 @@ class CircuitEngine:
         names = ["interval" if step == "interval" else "linear" for step in steps]
         return Proved(radii, [names[w] for w in which.tolist()], trees)
 
+    def _most_cells(self) -> int:
+        """How many cells of a point are visited: none where the circuit has more than maxima of affine maps."""
+        linear = all(isinstance(n, Input | Affine | LogSumExp) for n in self.circuit.nodes)
+        if not linear or self.circuit.temperatures not in ((), (0.0,)) or self.request.method == "branching":
+            return 0
+        return MOST_CELLS if self.request.method == "exact" else FEW_CELLS
+
     # -- one point ------------------------------------------------------------------------------------------------
 
     def answer(self, i: int, deadline: Deadline) -> Answer:
-        """The answer for one point."""
-        radius, method = float(self.found.radii[i]), self.found.methods[i]
-        witness = self.witnesses[i]
-        proofs = [{"rivals": self.bounds.rivals[i].tolist(), "tree": self.found.trees[i]}] if radius > 0 else []
+        """The answer for one point: from the bounds of all, then from cells, then by branch and bound."""
+        proofs = [{"rivals": self.bounds.rivals[i].tolist(), "tree": self.found.trees[i]}]
+        radius, witness = float(self.found.radii[i]), self.witnesses[i]
+        best = Answer(radius, witness, self.found.methods[i], _planes(proofs if radius > 0 else []))
+        if self._decided(i, best) or self.request.method in ("interval", "linear"):
+            return best
+        if self.cells:
+            best = self._by_cells(i, best, deadline)
+            if self._decided(i, best) or (best.witness is not None and best.radius >= self._limit(best.witness)):
+                return best
+        refined = self._refine(i, best.radius, best.witness, deadline)
+        if refined.proofs is None:
+            return replace(best, witness=refined.witness)
+        return Answer(refined.radius, refined.witness, "branching", _planes(refined.proofs))
+
+    def _decided(self, i: int, answer: Answer) -> bool:
+        goal, witness = self.request.asked or CAP, answer.witness
+        return bool(
+            answer.radius >= goal or self.margins[i] <= 0 or (witness is not None and witness.distance <= goal < CAP)
+        )
+
+    def _limit(self, witness: Witness | None) -> float:
+        """The radius at which the gap to the counterexample is closed, or all that is asked about is proved."""
+        limit = CAP if witness is None else witness.distance * (1 - self.request.gap)
+        return min(limit, self.request.asked or CAP)
+
+    def _by_cells(self, i: int, known: Answer, deadline: Deadline) -> Answer:
+        """The better of what is known and what the nearest cells say."""
         request = self.request
-        goal = request.asked or CAP
-        decided = radius >= goal or self.margins[i] <= 0 or (witness is not None and witness.distance <= goal < CAP)
-        if not decided and request.method not in ("interval", "linear"):
-            refined = self._refine(i, radius, witness, deadline)
-            witness = refined.witness
-            if refined.proofs is not None:
-                radius, method, proofs = refined.radius, "branching", refined.proofs
-        return Answer(radius, witness, method, {"kind": "planes", "proofs": proofs})
+        found = nearest_boundary(
+            self.circuit, request.points[i], int(self.labels[i]), request.norm, request.box, asked=request.asked,
+            deadline=deadline, gap=request.gap, most_cells=self.cells,
+        )  # fmt: skip
+        witness = known.witness
+        if found.witness is not None and (witness is None or found.upper < witness.distance):
+            witness = Witness(found.witness, found.upper, -1)
+        if found.radius <= known.radius:
+            return replace(known, witness=witness)
+        return Answer(found.radius, witness, "cells", {"kind": "cells", **found.evidence})
 
     def _refine(self, i: int, radius: float, witness: Witness | None, deadline: Deadline) -> Refined:
         """Larger radii by branch and bound: up to the gap below the nearest counterexample, as far as means reach.
 
-        Without a time limit `PARTS` parts are bounded. Radii between what is proved and what is not are tried; each
-        may take half of the parts that are left.
+        The radius asked about, or without one radii between what is proved and that limit: closer ones after a failure,
+        then all again with more parts. Without a time limit `PARTS` parts are bounded in all.
         """
         request, proofs = self.request, None
         left = PARTS if deadline.seconds is None else MOST_PARTS
-        share = 1.0 if request.asked is not None else 0.5
+        few, share = (left, 1.0) if request.asked is not None else (FEW_PARTS, 0.5)
+        box = request.box
+        whole = witness is None and request.asked is None and box is not None and box.bounded
         while left > 0 and not deadline.passed:
-            limit = np.inf if witness is None else witness.distance * (1 - request.gap)
-            limit = min(limit, request.asked or np.inf)
+            limit = self._limit(witness)
             if radius >= limit:
                 break
-            far = min(limit, 4 * radius) if radius > 0 else min(limit, float(self._guess(np.array([i]))[0]))
-            trial = far if far <= 1.05 * radius or share == 1.0 else radius + share * (far - radius)
-            found = prove(self.bounds, i, trial, deadline, left if share == 1.0 else max(left // 2, 8))
+            trial = limit if whole else self._trial(i, radius, limit, share)
+            found = prove(self.bounds, i, trial, deadline, min(few, left))
             left -= found.parts
+            nearer = None if found.point is None else self._counterexample(i, found.point)
             if found.proofs is not None:
                 radius, proofs = trial, found.proofs
-                continue
-            if found.point is not None:
-                nearer = self._counterexample(i, found.point)
-                if nearer is not None and (witness is None or nearer.distance < witness.distance):
-                    witness = nearer
-                    if request.asked is not None and witness.distance <= request.asked:
-                        break
-                    continue
-            if request.asked is not None:
-                break
-            share *= 0.5
-            if share < 0.02:
+            elif nearer is not None and (witness is None or nearer.distance < witness.distance):
+                witness = nearer
+            elif whole:
+                whole = False
+            elif share > SMALLEST_SHARE:
+                share *= 0.5
+            else:
+                few, share = 4 * few, 0.5
+            if request.asked is not None and (proofs is None or radius >= request.asked):
                 break
         return Refined(radius, proofs, witness)
+
+    def _trial(self, i: int, radius: float, limit: float, share: float) -> float:
+        """A radius between what is proved and the limit."""
+        if radius == 0:
+            return min(limit, share * float(self._guess(np.array([i]))[0]))
+        far = min(limit, 4 * radius)
+        return far if share == 1.0 or far <= 1.05 * radius else radius + share * (far - radius)
 
     def _counterexample(self, i: int, point: FloatArray) -> Witness | None:
         """A witness near a point behind the boundary."""
@@ -179,3 +223,7 @@ class CircuitEngine:
         shift = (point - here) / request.norm.scales(self.circuit.input_size)
         moved = polished(target, here, label, shift, request.box)
         return confirmed(target, here[0], int(label[0]), moved[0], request.box)
+
+
+def _planes(proofs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"kind": "planes", "proofs": proofs}

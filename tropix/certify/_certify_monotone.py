@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tropix.arrays import FloatArray
 from tropix.boxes import Box, BoxLike
+from tropix.certify._attack import steepest
 from tropix.certify._certificate import Certificate, status_of
 from tropix.certify._certify_properties import one_point
 from tropix.certify._certify_slopes import PRECISION, ROOM, region_of
@@ -157,7 +158,9 @@ class _Search:
         if self._wrong(self.point):
             return np.asarray(self.point)
         rng, d = np.random.default_rng(self.request.seed), len(self.point)
-        rays = np.concatenate([np.eye(d), -np.eye(d), rng.normal(size=(DIRECTIONS, d))]) * self.request.norm.scales(d)
+        scales = self.request.norm.scales(d)
+        falling = self._falling(max(radius, 1e-3) * scales) / scales
+        rays = np.concatenate([falling, np.eye(d), -np.eye(d), rng.normal(size=(DIRECTIONS, d))]) * scales
         rays /= self.request.norm.length(rays)[:, None]
         best: FloatArray | None = None
         reach = np.inf if self.request.asked is None else self.request.asked
@@ -168,6 +171,18 @@ class _Search:
             if best is not None or length > reach or deadline.passed:
                 return best
         return None
+
+    def _falling(self, steps: FloatArray) -> FloatArray:
+        """Directions in which the signed derivatives fall fastest, by differences."""
+        around = np.concatenate([self.point[None], self.point + np.diag(steps), self.point - np.diag(steps)])
+        try:
+            slopes = self.circuit.gradient(around)[:, self.output, self.places] * self.signs
+        except InvalidInput:  # values leave float64
+            return np.zeros((0, len(steps)))
+        ahead, behind = slopes[1 : len(steps) + 1] - slopes[0], slopes[len(steps) + 1 :] - slopes[0]
+        bends = np.concatenate([ahead - behind, np.minimum(ahead, 0.0) - np.minimum(behind, 0.0)], axis=1).T
+        moves = -steepest(bends, self.request.norm.p) * steps
+        return np.asarray(moves[np.abs(moves).max(axis=1, initial=0.0) > 0])
 
     def _first(self, shift: FloatArray, best: FloatArray | None) -> FloatArray | None:
         """The first point of a ray with a wrong sign, if it is nearer than the best."""

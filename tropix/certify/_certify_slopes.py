@@ -65,7 +65,7 @@ class SlopesEngine:
         return everywhere, np.concatenate([self._halved(part) for part in parts])
 
     def _halved(self, part: np.typing.NDArray[np.intp]) -> FloatArray:
-        """The largest radii, to ten digits, at which slopes on the ball prove it."""
+        """The largest radii, to eight digits, at which slopes on the ball prove it."""
         hopeful = self.margins[part] > 0
         floor, ceiling = np.zeros(len(part)), np.full(len(part), CAP)
         tried = np.where(hopeful, 1.0, 0.0)
@@ -76,7 +76,7 @@ class SlopesEngine:
             scale = np.where(ceiling >= CAP, floor * 4.0 ** min(step + 1, 8), ceiling / 4.0 ** min(step + 1, 8))
             tried = np.where(far, scale, 0.5 * (floor + ceiling))
             tried = np.where(hopeful & (floor < CAP), np.minimum(tried, CAP), 0.0)
-            if not (hopeful & (ceiling - floor > 1e-10 * ceiling) & (ceiling > 1e-12)).any():
+            if not (hopeful & (ceiling - floor > 1e-8 * ceiling) & (ceiling > 1e-12)).any():
                 break
         return floor
 

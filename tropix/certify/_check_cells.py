@@ -1,4 +1,4 @@
-"""The check of radii found cell by cell: exact affine functions of patterns, multipliers read as rationals, no solver.
+"""The check of radii found cell by cell: exact affine functions of patterns, sums by multipliers, no solver.
 
 Let S be the ball in the box. The evidence is a list V of activation patterns, the first one with x in its cell
 Q_P = {gaps g_e ≥ 0}, and for each P in V
@@ -22,14 +22,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from operator import mul
 from typing import Any
 
+import flint
 import numpy as np
 
+from tropix.arrays import BoolArray, FloatArray
 from tropix.boxes import Box
-from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, combined, forms_of
+from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, forms_of
 from tropix.certify._check_circuit import CircuitClaim
 from tropix.certify._check_claim import Fault, fraction
 from tropix.certify._norms import Norm
@@ -63,7 +66,7 @@ def check_cells(
     if any(ball.level(row) < 0 for row in first.gaps):
         raise Fault("the point does not lie in the first cell")
     for pattern, cell in cells.items():
-        _Proof(forms, ball, forms.of(pattern), label, cell, cells).run()
+        _Proof(forms, ball, forms.of(pattern), label).run(cell, cells)
 
 
 class CellsClaim(CircuitClaim):
@@ -89,6 +92,12 @@ def _index(value: Any, end: int | None) -> int:
     return value
 
 
+def _weight(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise Fault(f"expected a multiplier, a number >= 0, found {value!r}")
+    return float(value)
+
+
 class ExactBall:
     """The points x + δ of a box with ‖δ/s‖_p ≤ r, in rational numbers."""
 
@@ -98,9 +107,10 @@ class ExactBall:
         self.radius, self.p = fraction(radius), norm.p
         if self.radius < 0:
             raise Fault("a radius must not be negative")
-        scales = Rationals.of(norm.scales(len(point)))
-        if len(scales) != len(point):
+        self.sizes = norm.scales(len(point))
+        if len(self.sizes) != len(point):
             raise Fault("the norm does not fit the model")
+        scales = Rationals.of(self.sizes)
         self.scales, self.unit = [int(s) for s in scales.numerators], scales.denominator
         self.room: list[tuple[Fraction | None, Fraction | None]] | None = None
         if box is not None:
@@ -140,6 +150,17 @@ class ExactBall:
             inside = rise * (max(sizes) if self.p == 1 else sum(sizes)) < room
         return inside or (self.room is not None and self._below_zero_in_box(level, slopes))
 
+    def surely_below_zero(self, sums: FloatArray, errors: FloatArray) -> BoolArray:
+        """Whether rows (P, d+1), constants taken at x, with bounds of their errors are below zero beyond doubt."""
+        unit = 2.0**-52
+        slopes = (np.abs(sums) + errors)[:, :-1] * self.sizes
+        if self.p == 2:
+            reach = np.sqrt((slopes * slopes).sum(axis=1)) + 1e-150  # squares may be lost that are below 1e-308
+        else:
+            reach = slopes.max(axis=1) if self.p == 1 else slopes.sum(axis=1)
+        high = float(self.radius) * reach * (1 + (len(self.point) + 8) * unit) + 1e-290
+        return np.asarray(-sums[:, -1] * (1 - 4 * unit) - errors[:, -1] * (1 + 4 * unit) > high)
+
     def _below_zero_in_box(self, level: int, slopes: list[int]) -> bool:
         assert self.room is not None
         largest = max(map(abs, slopes))
@@ -178,52 +199,72 @@ class ExactBall:
         return Fraction(float(np.exp(floor)))
 
 
+@dataclass(frozen=True, eq=False)
+class _Claim:
+    """That Σ λ_t h_t < 0 on the ball, by the numbers of rows h_t: those of the gaps, then those of the margins."""
+
+    places: list[int]
+    weights: list[float]
+
+
 class _Proof:
-    """What has to be shown of one cell."""
+    """What has to be shown of one cell. Rows are its gaps g_e and, behind them, the margins F_c − F_k."""
 
-    def __init__(
-        self,
-        forms: PatternForms,
-        ball: ExactBall,
-        cell: CellForms,
-        label: int,
-        evidence: dict[str, Any],
-        cells: dict[Pattern, Any],
-    ) -> None:
+    def __init__(self, forms: PatternForms, ball: ExactBall, cell: CellForms, label: int) -> None:
         self.forms, self.ball, self.cell, self.label = forms, ball, cell, label
-        self.evidence, self.cells = evidence, cells
+        margins = forms.margins(cell, label)
+        self.rivals = [k for k, _ in margins]
+        self.rows = [*cell.gaps, *(row for _, row in margins)]
+        self.units = [*forms.denominators, *[forms.output_denominator] * len(margins)]
 
-    def run(self) -> None:
+    def run(self, evidence: dict[str, Any], cells: dict[Pattern, Any]) -> None:
         """Raise `Fault` where the evidence does not show it."""
-        rivals, flips = (
-            {_index(key, None): rest for key, *rest in self.evidence[name]} for name in ("rivals", "flips")
-        )
-        for k, row in self.forms.margins(self.cell, self.label):
-            if not self._empty(row, self.forms.output_denominator, rivals.get(k)):
-                raise Fault(f"the evidence against class {k} does not reach the radius")
-        pattern = self.cell.canonical
+        rivals, flips = ({_index(key, None): rest for key, *rest in evidence[name]} for name in ("rivals", "flips"))
+        count = len(self.cell.gaps)
+        claims = [self._claim(count + i, rivals.get(k)) for i, k in enumerate(self.rivals)]
+        others = []
         for e, row in enumerate(self.cell.gaps):
-            if not any(row):
-                continue
-            other = self.forms.flipped(pattern, e)
-            if (
-                other not in self.cells
-                and not self._empty(row, self.forms.denominators[e], flips.get(e))
-                and self.forms.of(other).canonical not in self.cells
-            ):
+            if any(row):
+                other = self.forms.flipped(self.cell.canonical, e)
+                if other not in cells:
+                    claims.append(self._claim(e, flips.get(e)))
+                    others.append((e, other))
+        shown = self._below_zero(claims)
+        for k, proved in zip(self.rivals, shown, strict=False):
+            if not proved:
+                raise Fault(f"the evidence against class {k} does not reach the radius")
+        for (e, other), proved in zip(others, shown[len(self.rivals) :], strict=True):
+            if not proved and self.forms.of(other).canonical not in cells:
                 raise Fault(f"the cell behind entry {e} is neither listed nor out of reach")
 
-    def _empty(self, row: list[Any], denominator: int, proof: list[Any] | None) -> bool:
-        """Whether −row ≥ 0 holds nowhere in the cell and the ball, by the multipliers (its own, those of gaps)."""
+    def _claim(self, row: int, proof: list[Any] | None) -> _Claim:
+        """That −row ≥ 0 holds nowhere in the cell and the ball, by the multipliers (its own, those of gaps)."""
         if proof is None:
-            return self.ball.below_zero([-value for value in row])
+            return _Claim([row], [-1.0])
         own, others = proof
-        places = [_index(e, len(self.cell.gaps)) for e, _ in others]
-        weights = [fraction(own), *(fraction(weight) for _, weight in others)]
-        if min(weights) < 0:
-            raise Fault("multipliers must not be negative")
-        rows = [[-value for value in row], *(self.cell.gaps[e] for e in places)]
-        units = [denominator, *(self.forms.denominators[e] for e in places)]
-        common = math.lcm(*(w.denominator * unit for w, unit in zip(weights, units, strict=True)))
-        factors = [w.numerator * (common // (w.denominator * unit)) for w, unit in zip(weights, units, strict=True)]
-        return self.ball.below_zero(combined(rows, factors))
+        places = [row, *(_index(e, len(self.cell.gaps)) for e, _ in others)]
+        return _Claim(places, [-_weight(own), *(_weight(weight) for _, weight in others)])
+
+    def _below_zero(self, claims: list[_Claim]) -> list[bool]:
+        """Floats with bounds of their errors show most claims, integers the others."""
+        table = self.forms.table(self.cell, self.label, self.ball.point)[1]
+        weights, sizes = np.zeros((2, len(claims), len(table)))
+        for i, claim in enumerate(claims):
+            for t, weight in zip(claim.places, claim.weights, strict=True):
+                weights[i, t] += weight
+                sizes[i, t] += abs(weight)
+        with np.errstate(all="ignore"):
+            # terms have relative errors up to 4u, sums of n terms n·u; numbers below 2⁻¹⁰²² absolute ones
+            terms = len(table) + max((len(claim.places) for claim in claims), default=0) + 8
+            errors = terms * 2.0**-52 * (sizes @ np.abs(table)) + 1e-300 * sizes.sum(axis=1)[:, None] + 1e-290
+            sure = self.ball.surely_below_zero(weights @ table, errors)
+        return [bool(s) or self._exactly_below_zero(claim) for s, claim in zip(sure, claims, strict=True)]
+
+    def _exactly_below_zero(self, claim: _Claim) -> bool:
+        weights = [Fraction(w) for w in claim.weights]
+        units = [w.denominator * self.units[t] for t, w in zip(claim.places, weights, strict=True)]
+        common, total = math.lcm(*units), [flint.fmpz(0)] * len(self.ball.point)
+        for t, weight, unit in zip(claim.places, weights, units, strict=True):
+            factor = weight.numerator * (common // unit)
+            total = [a + factor * b for a, b in zip(total, self.rows[t], strict=True)]
+        return self.ball.below_zero(total)

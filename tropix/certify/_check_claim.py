@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import flint
 import numpy as np
 
+from tropix.arrays import FloatArray
 from tropix.certify._certificate import Certificate, status_of
 from tropix.exact import Rationals
 
@@ -128,55 +131,90 @@ class Claim(ABC):
         """An upper bound of max v·δ over the ball in the box, v = slope/denominator."""
         radius, p = Fraction(self.claim.radius), self.claim.norm.p
         if self.claim.norm.scale is not None or self.room is not None:
-            return self._reach_in_box([Fraction(v, denominator) for v in slope])
+            return self._reach_in_box(slope, denominator)
         if p == 2:
             square = Fraction(sum(v * v for v in slope), denominator * denominator)
             return ball(radius) * ball(square).sqrt()
         length = sum(abs(v) for v in slope) if p == np.inf else max(abs(v) for v in slope)
         return ball(radius * Fraction(length, denominator))
 
-    def _reach_in_box(self, slope: list[Fraction]) -> Any:
-        """In coordinates δ/s: v becomes v·s, and the room of the box is divided by s."""
+    def _reach_in_box(self, slope: list[int], denominator: int) -> Any:
+        """The same with scales or a box. What is chosen in floats is a good choice, and no part of the proof."""
         radius, p = Fraction(self.claim.radius), self.claim.norm.p
-        v = [a * s for a, s in zip(slope, self.scales, strict=True)]
-        free: tuple[Fraction | None, Fraction | None] = (None, None)
-        room: list[Fraction | None] = []  # in the direction in which v rises
-        for a, ends, s in zip(v, self.room or [free] * len(v), self.scales, strict=True):
-            end = ends[1] if a > 0 else ends[0]
-            room.append(None if end is None else abs(end) / s)
-        sizes = [abs(a) for a in v]
+        ends, scale = self._ends
+        caps = [up if v > 0 else down for v, (down, up) in zip(slope, ends, strict=True)]
         if p == np.inf:
-            steps = (radius if w is None else min(radius, w) for w in room)
-            return ball(sum((a * w for a, w in zip(sizes, steps, strict=True)), Fraction(0)))
+            return ball(Fraction(sum(abs(v) * cap for v, cap in zip(slope, caps, strict=True)), denominator * scale))
+        units, unit = self._units
+        scaled = [abs(v) * s for v, s in zip(slope, units, strict=True)]  # over denominator·unit
         if p == 1:
-            total, left = Fraction(0), radius
-            for a, w in sorted(zip(sizes, room, strict=True), key=lambda pair: -pair[0]):
-                step = left if w is None else min(left, w)
-                total, left = total + a * step, left - step
-            return ball(total)
-        whole = ball(radius) * ball(sum((a * a for a in sizes), Fraction(0))).sqrt()
-        if self.room is None or not any(sizes) or all(w is None for w in room):
+            # Σ |v_i||δ_i| ≤ t r + Σ (|v_i| − t/s_i)⁺ |δ_i|, for every t ≥ 0
+            t = self._price(scaled, caps, denominator * unit)
+            total = ball(t * radius)
+            for a, s, cap in zip(scaled, self.scales, caps, strict=True):
+                rest = Fraction(a, denominator * unit) - t
+                if rest > 0 and cap:
+                    total += ball(rest * Fraction(cap, scale) / s)
+            return total
+        square = sum(a * a for a in scaled)
+        whole = ball(radius) * ball(Fraction(square, (denominator * unit) ** 2)).sqrt()
+        if self.room is None or not square:
             return whole
-        # v·δ ≤ v·δ − (|δ|² − r²)/(2t) in the ball, for any t > 0; its maximum over the box is taken termwise
-        t = self._length(sizes, room, radius)
-        total = radius * radius / (2 * t)
-        for a, w in zip(sizes, room, strict=True):
-            step = t * a if w is None else min(t * a, w)
-            total += a * step - step * step / (2 * t)
-        bound = ball(total)
+        # v·δ ≤ v·δ − (‖δ/s‖² − r²)/(2t) for any t > 0; its maximum over the box is taken termwise, over ℝ where that
+        # is nearly the same
+        t, held = self._stretch(scaled, caps, denominator * unit)
+        free = sum(a * a for a, h in zip(scaled, held, strict=True) if not h)
+        fixed = sum(abs(v) * cap for v, cap, h in zip(slope, caps, held, strict=True) if h)
+        lengths = [Fraction(cap, scale) / s for cap, s, h in zip(caps, self.scales, held, strict=True) if h]
+        taken = sum((w * w for w in lengths), Fraction(0))
+        bound = ball((radius * radius - taken) / (2 * t) + t / 2 * Fraction(free, (denominator * unit) ** 2))
+        bound += ball(Fraction(fixed, denominator * scale))
         return bound if bound < whole else whole
 
-    @staticmethod
-    def _length(sizes: list[Fraction], room: list[Fraction | None], radius: Fraction) -> Fraction:
-        """The t for which min(t·v, room) is about r long; a good choice, not part of the proof."""
-        v = np.array([float(a) for a in sizes])
-        ends = np.array([np.inf if w is None else float(w) for w in room])
-        floor = np.log(float(radius) / np.linalg.norm(v))
-        ceiling = floor + 40
-        for _ in range(60):
-            middle = (floor + ceiling) / 2
-            if np.linalg.norm(np.minimum(np.exp(middle) * v, ends)) < float(radius):
-                floor = middle
-            else:
-                ceiling = middle
-        return Fraction(float(np.exp(floor)))
+    @cached_property
+    def _ends(self) -> tuple[list[tuple[int, int]], int]:
+        """How far each coordinate may fall and rise in the ball and the box, ≥ 0, over a common denominator."""
+        radius = Fraction(self.claim.radius)
+        steps = [(radius * s, radius * s) for s in self.scales]
+        if self.room is not None:
+            steps = [
+                (w if a is None else min(w, -a), w if b is None else min(w, b))
+                for (w, _), (a, b) in zip(steps, self.room, strict=True)
+            ]
+        common = math.lcm(*(end.denominator for pair in steps for end in pair))
+        return [(int(a * common), int(b * common)) for a, b in steps], common
+
+    @cached_property
+    def _units(self) -> tuple[list[int], int]:
+        """The scales over a common denominator."""
+        common = math.lcm(*(s.denominator for s in self.scales))
+        return [int(s * common) for s in self.scales], common
+
+    def _floats(self, scaled: list[int], caps: list[int], power: int) -> tuple[FloatArray, FloatArray]:
+        """The slopes and the room of δ/s."""
+        ends = [Fraction(cap, self._ends[1]) / s for cap, s in zip(caps, self.scales, strict=True)]
+        return np.array([a / power for a in scaled]), np.array([float(w) for w in ends])
+
+    def _price(self, scaled: list[int], caps: list[int], power: int) -> Fraction:
+        """The slope at which the steepest coordinates have used up the radius."""
+        v, room = self._floats(scaled, caps, power)
+        order = np.argsort(-v, kind="stable")
+        used = np.cumsum(room[order])
+        place = int(np.searchsorted(used, self.claim.radius))
+        return Fraction(scaled[order[place]], power) if place < len(v) else Fraction(0)
+
+    def _stretch(self, scaled: list[int], caps: list[int], power: int) -> tuple[Fraction, list[bool]]:
+        """The t for which min(t·v, room) is about r long, and which coordinates certainly exceed their room."""
+        v, room = self._floats(scaled, caps, power)
+        radius, held, t = float(self.claim.radius), np.zeros(len(v), dtype=np.bool_), 0.0
+        for _ in range(len(v) + 1):
+            left, steep = radius**2 - float((room[held] ** 2).sum()), float(np.linalg.norm(v[~held]))
+            if not (left > 0 and steep > 0):
+                t = max(t, 1e15 * radius / float(np.linalg.norm(v)))
+                break
+            t = math.sqrt(left) / steep
+            found = t * v >= room
+            if (found == held).all():
+                break
+            held = found
+        return Fraction(t), (t * v > room * (1 + 1e-9) + 1e-300).tolist()

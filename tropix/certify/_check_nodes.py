@@ -187,6 +187,7 @@ class Leaf:
             pivots = starts + np.array([int(v) for v in given["pivot"]])
             if len(pivots) != len(starts) or (pivots < starts).any() or (pivots >= stops).any():
                 raise Fault("a pivot lies outside its segment")
+        given = given if given is not None and "below" in given else None
         at = np.repeat(pivots, node.widths)
         below, above = low - high[at], high - low[at]
         gone = {second for _, second, level in self.region.ties.get(i, []) if level >= 0}
@@ -208,9 +209,10 @@ class Leaf:
             self._gibbs(i, node, given, below, above)
             return
         ends = []
-        for _, _, p, alive in rows:
-            rise = [log_sum_exp([side[j] for j in alive], heat) for side in (below, above)]
-            whole = [log_sum_exp([side[j] for j in alive], heat) for side in (low, high)]
+        for a, b, p, alive in rows:
+            everyone = range(a, b)  # entries that cannot be largest count below: the largest exceeds them
+            rise = [log_sum_exp([s[j] for j in part], heat) for s, part in ((below, everyone), (above, alive))]
+            whole = [log_sum_exp([s[j] for j in part], heat) for s, part in ((low, everyone), (high, alive))]
             ends.append((largest((whole[0], low[p] + rise[0])), -largest((-whole[1], -(high[p] + rise[1])))))
         self.ends.append(_columns(ends))
         if given is None:

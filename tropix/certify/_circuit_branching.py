@@ -179,8 +179,8 @@ class _Search:
         self._held = {}
         for node, held in rows.items():
             table = np.array([row[:3] for row in held], dtype=np.int64)
-            level = np.array([row[3] for row in held])
-            self._held[node] = Halfspaces(table[:, 0], table[:, 1], table[:, 2], level)
+            levels = np.array([row[3] for row in held])
+            self._held[node] = Halfspaces(table[:, 0], table[:, 1], table[:, 2], levels)
         return self._held
 
     def _ties(
@@ -223,8 +223,8 @@ class _Search:
             alive = np.where(table.upper[b, k, :width] > -np.inf, values[start : start + width], -np.inf)
             first, second = np.argsort(-alive, kind="stable")[:2].tolist()
             return i, start + first, start + second, 0.0
-        low, high = table.lower[b, k], table.upper[b, k]
-        entry = int((high - low)[: layout.widths[k]].argmax())
+        low, high = (end[b, k, : layout.widths[k]] for end in (table.lower, table.upper))
+        entry = int((high - low).argmax())
         cut = 0.5 * float(low[entry] + high[entry])
         if low[entry] < 0 < high[entry] and min(-low[entry], high[entry]) > 0.2 * (high[entry] - low[entry]):
             cut = 0.0

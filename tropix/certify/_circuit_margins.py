@@ -42,14 +42,24 @@ class Found:
     def leaf(self, b: int, ranks: IntArray | None = None) -> dict[str, Any]:
         """The evidence of one element of the batch, for all rivals or some."""
         if self.propagation.flat:
-            return {}
+            flat = {str(i): {"pivot": places} for i in self.gaps if (places := self._pivots(i, b))}
+            leaf: dict[str, Any] = {"nodes": flat} if flat else {}
+            return leaf
         chosen = range(self.rivals.shape[1]) if ranks is None else ranks.tolist()
-        nodes = {str(i): node_slopes(self.propagation, self.state, self.gaps, i, b) for i in self.state.whole}
-        leaf: dict[str, Any] = {"nodes": nodes}
+        nodes = {str(i): node_slopes(self.propagation, self.state, i, b) for i in self.state.whole}
+        for i in self.gaps:
+            if pivots := self._pivots(i, b):
+                nodes[str(i)]["pivot"] = pivots
+        leaf = {"nodes": nodes}
         if self.best is not None:
             own = {str(self.rivals[b, r]): self._own(b, int(r), nodes) for r in chosen}
             leaf["rivals"] = {k: value for k, value in own.items() if value}
         return leaf
+
+    def _pivots(self, i: int, b: int) -> list[int]:
+        """The entries that others of their segments are compared to, unless the last ones."""
+        widths, pivots = self.propagation.layouts[i].widths, self.gaps[i].pivot[b]
+        return [] if (pivots == widths - 1).all() else pivots.tolist()
 
     def _own(self, b: int, r: int, nodes: dict[str, Any]) -> dict[str, Any]:
         assert self.best is not None
@@ -115,9 +125,7 @@ def numerators(layout: Layout, slopes: FloatArray) -> list[int]:
     return [int(v) for v in np.delete(numbers, layout.segments[1:] - 1)]
 
 
-def node_slopes(
-    propagation: Propagation, state: Bounded, gaps: Mapping[int, Differences], i: int, b: int
-) -> dict[str, Any]:
+def node_slopes(propagation: Propagation, state: Bounded, i: int, b: int) -> dict[str, Any]:
     """What names the planes of a node on an element of a batch."""
     node, planes = propagation.circuit.nodes[i], state.whole[i]
     if isinstance(node, LogSumExp):
@@ -125,8 +133,6 @@ def node_slopes(
         found: dict[str, Any] = {
             "below": numerators(layout, tap.lower[b, 0]), "above": numerators(layout, tap.upper[b, 0])
         }  # fmt: skip
-        if layout.present.shape[1] > 2:
-            found["pivot"] = [int(v) for v in gaps[i].pivot[b]]
         return found
     if isinstance(node, Product):
         pairs = [[tap.lower[b, 0], tap.upper[b, 0]] for tap in planes.taps]

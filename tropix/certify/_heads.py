@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -37,7 +38,14 @@ class Heads:
 
     @classmethod
     def of(cls, classes: Classes, norm: Norm) -> Heads:
-        """Round the exact numbers once."""
+        """Round the exact numbers, once for each norm."""
+        found = classes.known.get(norm)
+        if found is None:
+            found = classes.known[norm] = cls._rounded(classes, norm)
+        return cast(Heads, found)
+
+    @classmethod
+    def _rounded(cls, classes: Classes, norm: Norm) -> Heads:
         weights = np.concatenate([f.weights.floats() for f in classes.functions])
         bias = np.concatenate([f.bias.floats() for f in classes.functions])
         offsets = np.concatenate([[0], np.cumsum([len(f.bias) for f in classes.functions])]).astype(np.int64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -34,6 +36,11 @@ class Classes:
         # the temperature of a single piece says nothing
         plain = (Pieces(f.weights, f.bias, Fraction(0)) if len(f.bias) == 1 and f.eps else f for f in self.functions)
         object.__setattr__(self, "functions", tuple(plain))
+
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What was computed from the functions before, by what it depends on."""
+        return {}
 
     @property
     def dimension(self) -> int:

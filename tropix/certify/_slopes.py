@@ -333,6 +333,7 @@ def _pairwise(slopes: Slopes, labels: IntArray) -> FloatArray:
                 other.reading.held[key] = slopes.balls.norms(table)
             norms = other.reading.held[key]
             theirs = [end[who] for end in slopes.shares[k + 1]]
-            inner = [mean(np.broadcast_to(row, theirs[0].shape), *theirs) for row in norms]
-            found[who, k] = mean(np.stack(inner, axis=1), *own)
+            each = np.repeat(norms, len(who), axis=0)
+            inner = mean(each, *(np.tile(end, (len(norms), 1)) for end in theirs))
+            found[who, k] = mean(inner.reshape(len(norms), len(who)).T, *own)
     return found

@@ -226,7 +226,7 @@ def best_multipliers(
                 shift[:] = slope
             if mu <= last:
                 break
-            mu = max(last, 0.1 * mu)
+            mu = max(last, (0.03 if boxed else 0.1) * mu)
     total = 0.0
     for n in range(count):
         total += lam[n]

@@ -161,8 +161,7 @@ def _certify_data(
     from tropix.certify import summarise
     from tropixc.lowerings import write_all
 
-    if data.labels is not None and asked.radii and not len(data.points):
-        raise InvalidInput("there is no point")
+    _check_labels(data, max(2, loaded.circuit.output_size))
     found, whole = certified(loaded, data, asked, certificates)
     attacks = _attacks(loaded, data, asked, found) if whole else [None] * len(found)
     truth = None if data.labels is None else data.labels[: len(found)]
@@ -191,6 +190,13 @@ def _certify_data(
             out.print(f"{len(found)} certificates in {certificates}", markup=False)
     if not whole:
         raise typer.Exit(INTERRUPTED)
+
+
+def _check_labels(data: Labelled, classes: int) -> None:
+    """Refuse true labels of classes that the model does not have."""
+    if data.labels is not None and data.labels.max() >= classes:
+        i = int(data.labels.argmax())
+        raise InvalidInput(f"label {data.labels[i]} of point {data.numbers[i]}: the model has {classes} classes")
 
 
 def certified(loaded: LoadedModel, data: Labelled, asked: Asked, folder: Path | None) -> tuple[list[Certificate], bool]:
