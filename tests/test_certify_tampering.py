@@ -114,6 +114,23 @@ def of_monotonicity() -> Case:
     return Case(circuit, certify_monotone(circuit, [1.0, 0.5], {0: 1, 1: 1}))
 
 
+def of_planes(method: str) -> Case:
+    return Case(network(1), certify(network(1), [0.5, -0.25, 1.0], method=method, norm="inf", time_limit=2.0))  # type: ignore[arg-type]
+
+
+def of_cells() -> Case:
+    rng = np.random.default_rng(4)
+    builder = CircuitBuilder(3)
+    hidden = builder.relu(builder.affine([(0, rng.normal(size=(4, 3)))], rng.normal(size=4)))
+    circuit = builder.build(builder.affine([(hidden, rng.normal(size=(2, 4)))], rng.normal(size=2)))
+    return Case(circuit, certify(circuit, [0.5, -0.25, 1.0], method="exact", norm=2))
+
+
+def of_curvature() -> Case:
+    circuit = circuit_of(heads(1, 0.5))
+    return Case(circuit, certify(circuit, [0.5, -0.25, 1.0], method="second-order"))
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "max-affine, 2": lambda: of_heads(0.0, norm=2),
     "max-affine, inf": lambda: of_heads(0.0, norm="inf"),
@@ -129,6 +146,11 @@ CASES: dict[str, Callable[[], Case]] = {
 """Tight certificates: their counterexamples show what is false."""
 LOOSE: dict[str, Callable[[], Case]] = {
     "slopes": of_slopes,
+    "intervals": lambda: of_planes("interval"),
+    "planes": lambda: of_planes("linear"),
+    "branching": lambda: of_planes("branching"),
+    "cells": of_cells,
+    "curvature": of_curvature,
     "tolerance": of_a_tolerance,
     "monotone": of_monotonicity,
 }
@@ -482,18 +504,25 @@ def test_evidence_too_deep_to_read_is_refused_not_raised() -> None:
 
 
 @pytest.mark.parametrize("name", LOOSE)
-def test_no_evidence_by_slopes_proves_what_is_false(name: str) -> None:
-    """A radius in which the claim certainly fails, with any region to enclose the slopes in."""
+def test_no_evidence_of_other_kinds_proves_what_is_false(name: str) -> None:
+    """A radius in which the claim certainly fails, with changed evidence, and any region to enclose slopes in."""
     known = case(name)
     data = {**known.data, "upper": "inf"}
     assert proved(data, known.model)
     assert proved({**data, "radius": known.found.radius / 3}, known.model)
-    far = {**data, "radius": 1e3}
+    beyond = known.found.upper * (1 + 1e-6) if known.found.upper < np.inf else 1e3
+    far = {**data, "radius": beyond}
+    changed = [(path, other) for path, value in leaves(far["evidence"]) for other in changes(value)]
+    most = min(MOST, 60_000 // len(known.found.to_json()))  # long evidence is dear to check
+    for i in np.random.default_rng(2).permutation(len(changed))[:most]:
+        path, other = changed[i]
+        assert not proved(put(far, ("evidence", *path), other), known.model), (path, other)
     for evidence in [data["evidence"], *({**data["evidence"], "region": r} for r in ("ball", "everywhere", *ODD))]:
         assert not proved({**far, "evidence": evidence}, known.model), evidence
         assert not proved({**data, "label": 1 - known.found.label, "evidence": evidence}, known.model)
-    for kind in ("pieces", "planes", "cells", "", None):
-        assert not proved({**data, "evidence": {**data["evidence"], "kind": kind}}, known.model)
+    for kind in ("pieces", "planes", "cells", "slopes", "curvature", "", None):
+        if kind != data["evidence"]["kind"]:
+            assert not proved({**far, "evidence": {**data["evidence"], "kind": kind}}, known.model)
     assert not proved({**data, "margin": known.found.margin + 1e-5}, known.model)
 
 

@@ -15,7 +15,11 @@ import torch
 import torch.onnx.symbolic_helper as helper
 
 # the library (0.3, 2022) calls three things of older torch
-helper._set_opset_version = lambda version: None
+try:
+    from torch.onnx._globals import GLOBALS
+except ImportError:
+    from torch.onnx._internal.torchscript_exporter._globals import GLOBALS
+helper._set_opset_version = lambda version: setattr(GLOBALS, "export_onnx_opset_version", version)
 torch._C.Node.__getitem__ = lambda node, key: getattr(node, node.kindOf(key))(key)
 
 from auto_LiRPA import BoundedModule, BoundedTensor, PerturbationLpNorm  # noqa: E402
