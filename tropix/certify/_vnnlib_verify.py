@@ -7,19 +7,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import flint
 import numpy as np
 
 from tropix.arrays import FloatArray, ObjectArray
 from tropix.certify._branching import Query, search
 from tropix.certify._branching_attack import candidates
+from tropix.certify._check_values import circuit_values
 from tropix.certify._propagation import Propagation
 from tropix.certify._vnnlib import Case, Inequality, Property, read_property
 from tropix.circuits import Circuit
 from tropix.deadline import Deadline
-from tropix.errors import InvalidInput, Unsupported
+from tropix.errors import InvalidInput
 from tropix.exact import Rationals
+
+PRECISION = 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +66,7 @@ def verify_property(
 
     ``unsat`` rests on linear bounds whose own rounding is bounded and taken off (CROWN, Zhang et al. 2018, with branch
     and bound over the input box). A ``sat`` witness is evaluated in rational arithmetic; where the circuit has
-    exponentials, between two floats by the same bounds. Input bounds and coefficients are the decimal numbers of the
+    exponentials, between the ends of an Arb ball. Input bounds and coefficients are the decimal numbers of the
     file. Raises `InvalidInput` where the property has other numbers of inputs or outputs than the circuit, and what
     `read_property` raises.
     """
@@ -81,14 +85,14 @@ def decide(circuit: Circuit, wanted: Property, time_limit: float | None = None, 
     propagation = Propagation(circuit)
     for case, query in queries:  # counterexamples of any case first
         for point in candidates(circuit, query, deadline, seed):
-            found = confirmed(circuit, propagation, case, point)
+            found = confirmed(circuit, case, point)
             if found is not None:
                 return PropertyResult("sat", found, 0, deadline.elapsed)
         if deadline.passed:
             break
     boxes, statuses = 0, set()
     for case, query in queries:
-        outcome = search(propagation, query, deadline, partial(confirmed, circuit, propagation, case))
+        outcome = search(propagation, query, deadline, partial(confirmed, circuit, case))
         boxes += outcome.boxes
         statuses.add(outcome.status)
         if outcome.status in ("sat", "timeout"):
@@ -96,39 +100,26 @@ def decide(circuit: Circuit, wanted: Property, time_limit: float | None = None, 
     return PropertyResult("unknown" if "unknown" in statuses else "unsat", None, boxes, deadline.elapsed)
 
 
-def confirmed(circuit: Circuit, propagation: Propagation, case: Case, point: FloatArray) -> Witness | None:
+def confirmed(circuit: Circuit, case: Case, point: FloatArray) -> Witness | None:
     """The witness at a point moved into the exact box, if the inequalities hold there beyond doubt."""
     ends = zip(point.tolist(), case.lower, case.upper, strict=True)
     inputs = np.array([min(max(Fraction(value), low), high) for value, low, high in ends], dtype=object)
-    try:
-        outputs = circuit.exact(Rationals.of(inputs[None])).fractions()[0]
-        slack = [Fraction(0)] * len(outputs)
-        exact = True
-    except Unsupported:
-        around = _enclosed(propagation, inputs)
-        if not np.isfinite(around).all():
+    with flint.ctx.workprec(PRECISION):
+        values = circuit_values(circuit, Rationals.of(inputs))
+        exact = all(isinstance(value, flint.fmpq) for value in values)
+        if not exact and not all(value.is_finite() for value in values):
             return None
-        middle = (0.5 * (around[0] + around[1])).tolist()
-        outputs = np.array([Fraction(value) for value in middle], dtype=object)
-        slack = [
-            max(Fraction(high) - v, v - Fraction(low))
-            for (low, high), v in zip(around.T.tolist(), outputs, strict=True)
-        ]
-        exact = False
+        outputs = np.array([_fraction(value if exact else value.mid()) for value in values], dtype=object)
+        slack = [Fraction(0) if exact else _fraction(value.rad()) for value in values]
     if not all(_holds(row, inputs, outputs, slack) for row in case.inequalities):
         return None
     return Witness(inputs, outputs, exact)
 
 
-def _enclosed(propagation: Propagation, inputs: ObjectArray) -> FloatArray:
-    """Bounds (2, m) of the output at a rational point, from the smallest box of floats around it."""
-    lower, upper = (np.array([[_rounded(value, side) for value in inputs]]) for side in (-1, 1))
-    state, _ = propagation.bounded(lower, upper)
-    unit = np.eye(propagation.circuit.output_size)
-    rows = {propagation.circuit.output: np.concatenate([unit, -unit])[None]}
-    bound = propagation.forms(state, rows).least(lower, upper)
-    bound = np.maximum(bound, propagation.interval_least(state, rows))[0]
-    return np.stack([bound[: len(unit)], -bound[len(unit) :]])
+def _fraction(value: Any) -> Fraction:
+    """A rational, or a ball that is one number."""
+    number = value if isinstance(value, flint.fmpq) else value.fmpq()
+    return Fraction(int(number.p), int(number.q))
 
 
 def _holds(row: Inequality, inputs: ObjectArray, outputs: ObjectArray, errors: list[Fraction]) -> bool:
