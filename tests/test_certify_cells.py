@@ -323,6 +323,16 @@ def test_a_class_that_only_touches_has_no_ball_beyond_the_touching_point() -> No
     assert not proved(absolute, np.array([1.0]), 0, 1.0, Norm(2.0), None, found.evidence)
 
 
+@pytest.mark.parametrize("p", EXPONENTS)
+def test_slopes_times_scales_below_the_least_float_count(p: float) -> None:
+    """Inputs measured in 1e-310: 10⁻¹⁵·10⁻³¹⁰ is 0 in floats, but the radius is 10³⁰⁴."""
+    net = layers([np.array([[1.0]]), np.array([[-1e-15], [0.0]])], [np.ones(1), np.array([1e-15 + 1e-21, 0.0])])
+    evidence = {"cells": [{"pattern": [1], "rivals": [], "flips": []}]}
+    norm = Norm(p, (1e-310,))
+    assert proved(net, np.zeros(1), 0, 1e303, norm, None, evidence)
+    assert not proved(net, np.zeros(1), 0, 1e305, norm, None, evidence)
+
+
 def test_a_search_that_is_cut_short_still_proves_what_it_has_seen() -> None:
     net = relu_network(1, 2, 10, 10, 2)
     x = np.random.default_rng(1).normal(size=2)
