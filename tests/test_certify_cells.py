@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import cvxpy as cp
@@ -14,7 +15,7 @@ from scipy.optimize import linprog
 
 from tropix import Circuit, LogSumExp, Unsupported
 from tropix.boxes import Box
-from tropix.certify import Certificate, Norm, certify
+from tropix.certify import Certificate, Norm, certify, check
 from tropix.certify._cells import CellsAnswer, nearest_boundary
 from tropix.certify._check_cells import CellsClaim, check_cells
 from tropix.certify._check_claim import Fault
@@ -321,6 +322,26 @@ def test_a_class_that_only_touches_has_no_ball_beyond_the_touching_point() -> No
     assert found.radius == pytest.approx(1.0, rel=1e-6)
     assert proved(absolute, np.array([1.0]), 0, found.radius, Norm(2.0), None, found.evidence)
     assert not proved(absolute, np.array([1.0]), 0, 1.0, Norm(2.0), None, found.evidence)
+
+
+def test_networks_so_deep_that_exact_numerators_exceed_float64() -> None:
+    rng = np.random.default_rng(20)
+    sizes = [2, *[3] * 20, 2]
+    pairs = [(rng.normal(size=(m, n)), rng.normal(size=m)) for n, m in pairwise(sizes)]
+    net = layers([w for w, _ in pairs], [b for _, b in pairs])
+    found = certify(net, [0.1, 0.2], method="cells", time_limit=1.0)
+    assert found.radius > 0
+    assert check(found, net)
+
+
+@pytest.mark.parametrize("p", EXPONENTS)
+def test_slopes_times_scales_below_the_least_float_count(p: float) -> None:
+    """Inputs measured in 1e-310: 10⁻¹⁵·10⁻³¹⁰ is 0 in floats, but the radius is 10³⁰⁴."""
+    net = layers([np.array([[1.0]]), np.array([[-1e-15], [0.0]])], [np.ones(1), np.array([1e-15 + 1e-21, 0.0])])
+    evidence = {"cells": [{"pattern": [1], "rivals": [], "flips": []}]}
+    norm = Norm(p, (1e-310,))
+    assert proved(net, np.zeros(1), 0, 1e303, norm, None, evidence)
+    assert not proved(net, np.zeros(1), 0, 1e305, norm, None, evidence)
 
 
 def test_a_search_that_is_cut_short_still_proves_what_it_has_seen() -> None:

@@ -155,6 +155,21 @@ def test_a_point_as_box_and_a_time_limit() -> None:
     assert (result.status, result.witness, result.text()) == ("timeout", None, "timeout")
 
 
+def test_products_below_the_least_float_count() -> None:
+    """Weights of 1e-165 in a row: their product is 0 in floats, but what comes behind makes it 1 again."""
+    builder = CircuitBuilder(1)
+    node = 0
+    for weight in (1e-165, 1e-165, 1e110, 1e110, 1e110):
+        node = builder.relu(builder.affine([(node, [[weight]])], [0.0]))
+    circuit = builder.build(builder.affine([(node, [[1.0]])], [0.0]))
+    propagation = Propagation(circuit)
+    state, _ = propagation.bounded(np.array([[0.5]]), np.array([[1.0]]))
+    assert state.ends[circuit.output].upper[0, 0] >= 1
+    rows = {circuit.output: np.array([[[-1.0]]])}
+    assert propagation.forms(state, rows).least(state.lower, state.upper)[0, 0] <= -1
+    assert propagation.interval_least(state, rows)[0, 0] <= -1
+
+
 def test_contracted_boxes_keep_every_solution() -> None:
     rng = np.random.default_rng(0)
     lower, upper = -np.ones((200, 3)), np.ones((200, 3))

@@ -219,9 +219,16 @@ def floats_at(rows: Sequence[list[Any]], denominators: Sequence[int], column: Se
     try:
         for i, (row, unit) in enumerate(zip(rows, denominators, strict=True)):
             if any(row):
-                table[i, :-1] = list(map(float, row[:-1]))
-                table[i, :-1] /= unit
+                table[i, :-1] = _quotients(row[:-1], unit)
                 table[i, -1] = int(sum(map(mul, row, column))) / (unit * column[-1])
     except OverflowError:
         raise InvalidInput("an affine function exceeds the range of float64: rescale the model") from None
     return table
+
+
+def _quotients(row: Sequence[Any], unit: int) -> FloatArray:
+    """Integers over one denominator, both of which exceed the range of floats in deep circuits."""
+    try:
+        return np.array(list(map(float, row))) / float(unit)
+    except OverflowError:
+        return np.array([int(n) / unit for n in row])

@@ -157,7 +157,8 @@ class ExactBall:
         if self.p == 2:
             reach = np.sqrt((slopes * slopes).sum(axis=1)) + 1e-150  # squares may be lost that are below 1e-308
         else:
-            reach = slopes.max(axis=1) if self.p == 1 else slopes.sum(axis=1)
+            # slopes times scales may lose up to 2⁻¹⁰⁷⁴ each, which counts where the radius is large
+            reach = (slopes.max(axis=1) if self.p == 1 else slopes.sum(axis=1)) + 1e-300
         high = float(self.radius) * reach * (1 + (len(self.point) + 8) * unit) + 1e-290
         return np.asarray(-sums[:, -1] * (1 - 4 * unit) - errors[:, -1] * (1 + 4 * unit) > high)
 

@@ -16,13 +16,13 @@ import scipy.sparse as sp
 from tropix.arrays import BoolArray, FloatArray, IntArray
 from tropix.certify._planes_nodes import Ends, Planes, Tap
 from tropix.certify._propagation_balls import Balls
-from tropix.certify._propagation_intervals import times
+from tropix.certify._propagation_intervals import felt, magnitudes, times
 from tropix.circuits import Affine, Circuit, Gibbs, LogSumExp, Matrix
 from tropix.kernels import substitute_constants, substitute_slopes
 
 UNIT = 2.0**-53
 TINY = 1e-290
-"""Far above what underflow can lose."""
+"""Far above what underflow can lose of sums of products with values up to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,17 @@ class Bounded:
     whole: dict[int, Planes] = field(default_factory=dict)
     sizes: dict[int, FloatArray] = field(default_factory=dict)
     balls: Balls | None = None
+    _seen: int = field(default=0, init=False)
+    _largest: FloatArray = field(default_factory=lambda: np.zeros(1), init=False)
+
+    @property
+    def lost(self) -> FloatArray:
+        """What underflow can lose of a sum of products with values of the nodes bounded so far, (B, 1)."""
+        for ends in self.ends[self._seen :]:
+            size = ends.size
+            self._largest = np.maximum(self._largest, np.where(np.isfinite(size), size, 0.0).max(axis=1, initial=0.0))
+        self._seen = len(self.ends)
+        return TINY * (1.0 + np.broadcast_to(self._largest, len(self.lower)))[:, None]
 
     def least(self, forms: Forms) -> FloatArray:
         """Lower bounds (B, R) of affine functions over the boxes, or over the balls in them."""
@@ -123,7 +134,7 @@ class Substitution:
         affine = {i: node for i in self.needed if isinstance(node := nodes[i], Affine)}
         self.live = {i: _live(node) for i, node in affine.items()}
         self.matrices = {i: [_rows(term.matrix, self.live[i]) for term in node.terms] for i, node in affine.items()}
-        self.absolute = {i: [abs(term.matrix) for term in node.terms] for i, node in affine.items()}
+        self.absolute = {i: [magnitudes(term.matrix) for term in node.terms] for i, node in affine.items()}
         terms = max((sum(term.matrix.shape[1] for term in node.terms) for node in affine.values()), default=0)
         widest = max((int(n.widths.max()) for n in nodes if isinstance(n, LogSumExp | Gibbs)), default=0)
         self.unit = 4 * (max(terms, widest, *(node.size for node in nodes)) + len(nodes) + 64) * UNIT
@@ -160,7 +171,7 @@ class Substitution:
             with np.errstate(invalid="ignore"):
                 total, weight = total + part, weight + sizes(row, ends.size)
         with np.errstate(invalid="ignore"):
-            bound = total - self.unit * weight - TINY
+            bound = total - self.unit * weight - state.lost
         return np.where(np.isnan(bound), -np.inf, bound)
 
     def differences(self, state: Bounded, source: int, entries: IntArray, others: IntArray) -> Forms:
@@ -191,15 +202,16 @@ class Substitution:
     def finish(self, state: Bounded, work: Rows, planes: Mapping[int, Planes]) -> Forms:
         """Substitute until only the input is left; consumes the rows."""
         batch, count = work.constant.shape
-        for i in range(max(work.waiting, default=0), 0, -1):
-            row = work.waiting.pop(i, None)
-            if row is not None:
-                self._step(state, work, planes, i, row)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite proves nothing
+            for i in range(max(work.waiting, default=0), 0, -1):
+                row = work.waiting.pop(i, None)
+                if row is not None:
+                    self._step(state, work, planes, i, row)
         slopes = work.waiting.get(0, np.zeros((1, 1, 1)))
         slopes = np.broadcast_to(slopes, (batch, count, self.circuit.input_size))
         with np.errstate(invalid="ignore"):
             weight = work.weight + sizes(slopes, state.ends[0].size) + np.abs(work.constant)
-            return Forms(slopes, work.constant, self.unit * weight + TINY)
+            return Forms(slopes, work.constant, self.unit * weight + state.lost)
 
     def _step(self, state: Bounded, work: Rows, planes: Mapping[int, Planes], i: int, row: FloatArray) -> None:
         node = self.circuit.nodes[i]
@@ -301,7 +313,7 @@ class Substitution:
             for term, matrix in zip(node.terms, self.absolute[position], strict=True):
                 size = state.ends[term.source].size
                 finite = np.isfinite(size)
-                total = total + times(np.where(finite, size, 0.0)[:, None], matrix.T)[:, 0]
+                total = total + times(felt(np.where(finite, size, 0.0))[:, None], matrix.T)[:, 0]
                 if not finite.all():
                     total = np.where(times((~finite)[:, None].astype(np.float64), matrix.T)[:, 0] > 0, np.inf, total)
             state.sizes[position] = np.asarray(total)

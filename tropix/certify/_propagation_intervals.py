@@ -13,6 +13,8 @@ from tropix.circuits import Affine, Gibbs, Input, Interval, LogSumExp, Matrix, N
 UNIT = 2.0**-53
 SMALL_PRODUCT = 1 << 18
 """Multiply-adds of a dense product that BLAS does on one thread."""
+LEAST = 2.0**-460
+"""Nonzero factors of error bounds are at least this, so that no product of two is lost by underflow."""
 
 
 def node_ends(
@@ -57,7 +59,7 @@ def _term(matrix: Matrix, absolute: Matrix, inner: Ends) -> tuple[FloatArray, Fl
         return (*ends, np.where(np.isfinite(ends[0]) & np.isfinite(ends[1]), np.abs(ends[0]) + np.abs(ends[1]), 0.0))
     middle, radius = 0.5 * (inner.lower + inner.upper), 0.5 * (inner.upper - inner.lower)
     centre = times(middle[:, None], matrix.T)[:, 0]
-    both = times(np.stack([radius, inner.size], axis=1), absolute.T)
+    both = times(np.stack([radius, felt(inner.size)], axis=1), absolute.T)
     return centre - both[:, 0], centre + both[:, 0], both[:, 1]
 
 
@@ -133,6 +135,21 @@ def _pointwise(node: Pointwise, inner: Ends) -> Ends:
 
 def _ends(lower: FloatArray, upper: FloatArray) -> Ends:
     return Ends(np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper))
+
+
+def felt(sizes: FloatArray) -> FloatArray:
+    """Sizes ≥ 0 with those between 0 and `LEAST` raised to it."""
+    small = (sizes > 0.0) & (sizes < LEAST)
+    return np.where(small, LEAST, sizes) if small.any() else sizes
+
+
+def magnitudes(matrix: Matrix) -> Matrix:
+    """Bounds of the absolute values of a matrix, none of them between 0 and `LEAST`."""
+    if isinstance(matrix, np.ndarray):
+        return felt(np.abs(matrix))
+    found = sp.csr_array(abs(matrix))
+    found.data = felt(found.data)
+    return found
 
 
 def times(rows: FloatArray, matrix: Matrix) -> FloatArray:
