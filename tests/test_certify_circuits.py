@@ -277,3 +277,39 @@ def test_supports_of_balls_in_boxes(p: int) -> None:
     inside = np.clip(steps, low + 0.9, high + 1.2)
     fits = np.linalg.norm(inside, ord=order, axis=2) <= radii
     assert ((np.einsum("nbd,brd->nbr", inside, slopes) <= shifted + 1e-12) | ~fits[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "boundary"),
+    [(1.0, 0.0, 0.0), (2.0, -1.0, 0.0), (1.0, -0.9, np.log(9.0)), (4.0, -1.0, -np.log(3.0)), (-1.0, 0.5, 0.0)],
+)
+@pytest.mark.parametrize("x", [-3.0, 1.0, 4.0])
+def test_one_sigmoid_is_decided_at_half_or_where_it_is_zero(
+    scale: float, shift: float, boundary: float, x: float
+) -> None:
+    """σ(x) and a(σ(x) − 1/2) change at x = 0, other functions a σ(x) + b of it where they are 0."""
+    builder = CircuitBuilder(1)
+    pairs = builder.affine([(0, [[1.0], [0.0]])], [0.0, 0.0])
+    gate = builder.add(Gibbs(pairs, 1.0, np.array([0, 2])))
+    circuit = builder.build(builder.affine([(gate, [[scale, 0.0]])], [shift]))
+    found = certify(circuit, [x])
+    assert found.label == int((x > boundary) == (scale > 0))
+    assert check(found, circuit)
+    assert found.radius <= abs(x - boundary) <= found.upper * (1 + 1e-9)
+    assert found.radius > 0.5 * abs(x - boundary)
+
+
+def test_one_weight_of_a_wide_softmax_is_compared_with_zero() -> None:
+    """Softmax does not change when its logits are shifted together: a logit alone says nothing."""
+    builder = CircuitBuilder(1)
+    logits = builder.affine([(0, [[1.0], [-1.0], [0.5]])], np.zeros(3))
+    gate = builder.add(Gibbs(logits, 1.0, np.array([0, 3])))
+    circuit = builder.build(builder.affine([(gate, [[1.0, 0.0, 0.0]])], [-0.5]))
+    for x in (-1.0, 3.0):
+        found = certify(circuit, [x])
+        assert found.label == int(circuit([[x]])[0, 0] > 0)
+        assert check(found, circuit)
+        changed = np.sign(circuit([[x + found.upper], [x - found.upper]])[:, 0])
+        assert not np.isfinite(found.upper) or changed.min() < changed.max() or 0 in changed
+        inside = circuit(np.linspace(x - found.radius, x + found.radius, 101)[:, None])[:, 0] > 0
+        assert (inside == (found.label == 1)).all()

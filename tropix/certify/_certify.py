@@ -68,8 +68,8 @@ def certify_all(
 ) -> list[Certificate]:
     """For points (n, d), radii in which the label of a classifier stays the same, with evidence that `check` proves.
 
-    The model is a circuit of any depth, or one log-sum-exp or tropical polynomial a class. Labels default to the
-    model's own. Perturbations are measured in the norm 1, 2 or ∞, or a `Norm` with scales; a box holds the valid
+    The model is a circuit of any depth, or one log-sum-exp or tropical polynomial a class; a single output f decides
+    between the classes 0 and 1 where it is 0, a sigmoid where it is 1/2. Labels default to the model's own. Perturbations are measured in the norm 1, 2 or ∞, or a `Norm` with scales; a box holds the valid
     inputs. Methods for all circuits:
 
     - ``lipschitz``: margin m over a global Lipschitz constant; with one layer, m / max ‖w_i − u_j‖_q;

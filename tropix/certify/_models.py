@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,7 +16,8 @@ import scipy.sparse as sp
 from tropix.certify._pieces import Classes, classes_of_circuit, classes_of_functions
 from tropix.certify._properties import as_written, derived, monotone
 from tropix.certify._steps import Steps, steps_of_circuit, steps_of_classes
-from tropix.circuits import Circuit, CircuitBuilder
+from tropix.circuits import Affine, Circuit, CircuitBuilder, Gibbs
+from tropix.circuits._matrices import dense
 from tropix.errors import Unsupported
 from tropix.polynomials import LogSumExp, TropicalPolynomial
 
@@ -28,9 +30,10 @@ Found = TypeVar("Found")
 class Subject:
     """A model whose largest output names the class.
 
-    Softmax and sigmoid outputs are left out: they do not move the classes. A model with a single output f decides
-    between class 0, the function 0, and class 1, the function f. With a property the classes are the function 0 and
-    the functions that are negative where the property holds; softmax outputs then count as they are.
+    Softmax outputs are left out: they do not move the classes. A model with a single output f decides between class 0,
+    the function 0, and class 1, the function f; one whose output is a sigmoid π, or a(π − 1/2) with a > 0, at π = 1/2.
+    With a property the classes are the function 0 and the functions that are negative where the property holds; softmax
+    outputs then count as they are.
     """
 
     model: Model
@@ -52,6 +55,8 @@ class Subject:
             raise Unsupported("this method needs a circuit, not a list of functions")
         if self.property is not None:
             return derived(self.model, self.property)
+        if self.model.output_size == 1 and not _decides_at_half(self.model):
+            return _against_zero(self.model)
         try:
             logits = self.model.logits()
         except Unsupported:
@@ -105,6 +110,23 @@ def _kept(known: WeakKeyDictionary[Circuit, Found], model: Circuit, find: Callab
     if model not in known:
         known[model] = find(model)
     return known[model]
+
+
+def _decides_at_half(circuit: Circuit) -> bool:
+    """Whether the one output is a weight π of a pair, or a(π − 1/2): then it is decided where the pair is equal."""
+    scale, shift, position, entry = Fraction(1), Fraction(0), circuit.output, 0
+    while isinstance(node := circuit.nodes[position], Affine):
+        read = [(term, column) for term in node.terms for column in np.flatnonzero(dense(term.matrix)[entry]).tolist()]
+        if len(read) != 1:
+            return False
+        shift += scale * Fraction(float(node.bias[entry]))
+        [(term, column)] = read
+        scale *= Fraction(float(dense(term.matrix)[entry, column]))
+        position, entry = term.source, column
+    if not isinstance(node, Gibbs) or scale <= 0:
+        return False
+    segment = int(np.searchsorted(node.segments, entry, side="right")) - 1
+    return bool(node.widths[segment] == 2) and ((scale == 1 and shift == 0) or 2 * shift == -scale)
 
 
 def _against_zero(logits: Circuit) -> Circuit:
