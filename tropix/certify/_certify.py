@@ -69,8 +69,9 @@ def certify_all(
     """For points (n, d), radii in which the label of a classifier stays the same, with evidence that `check` proves.
 
     The model is a circuit of any depth, or one log-sum-exp or tropical polynomial a class; a single output f decides
-    between the classes 0 and 1 where it is 0, a sigmoid where it is 1/2. Labels default to the model's own. Perturbations are measured in the norm 1, 2 or ∞, or a `Norm` with scales; a box holds the valid
-    inputs. Methods for all circuits:
+    between the classes 0 and 1 where it is 0, a sigmoid where it is 1/2. Labels default to the model's own.
+    Perturbations are measured in the norm 1, 2 or ∞, or a `Norm` with scales; a box holds the valid inputs. Methods for
+    all circuits:
 
     - ``lipschitz``: margin m over a global Lipschitz constant; with one layer, m / max ‖w_i − u_j‖_q;
     - ``local``: the largest r with r·L(r) < m, L(r) a Lipschitz constant of the margin on the ball of radius r, from
