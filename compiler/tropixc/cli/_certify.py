@@ -125,6 +125,7 @@ def certify_command(
         chosen_norm(norm, scale, d), where, _radii(radius or []), method, gap, time_limit, seed, workers
     )  # fmt: skip
     points = read_labelled(data, labels, d, limit, index)
+    _check_labels(points, loaded.circuit.output_size)
     _certify_data(loaded, points, asked, certificates, plot, target, "json" if as_json else "csv" if as_csv else "")
 
 
@@ -140,6 +141,14 @@ def _check_files(target: Path | None, plot: Path | None, certificates: Path | No
             certificates.mkdir(exist_ok=True)
         except OSError as error:
             raise InvalidInput(f"--certificates {certificates}: {error.strerror}") from None
+
+
+def _check_labels(data: Labelled, outputs: int) -> None:
+    """Refuse labels that the model does not have: they would count as its mistakes. One output decides between two."""
+    classes = 2 if outputs == 1 else outputs
+    for number, label in zip(data.numbers.tolist(), [] if data.labels is None else data.labels.tolist(), strict=False):
+        if label >= classes:
+            raise InvalidInput(f"label {label} of point {number}: the model has classes 0 to {classes - 1}")
 
 
 def _radii(given: Sequence[float]) -> tuple[float, ...]:
