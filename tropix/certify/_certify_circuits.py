@@ -47,21 +47,21 @@ class Refined:
 
 
 class CircuitEngine:
-    """Answers for a batch of points; bounds of all are found together."""
+    """Answers for a batch of points; bounds of all are found together, until a deadline."""
 
-    def __init__(self, subject: Subject, request: Request) -> None:
+    def __init__(self, subject: Subject, request: Request, deadline: Deadline) -> None:
         self.request, self.circuit = request, subject.circuit
         values = self.circuit(request.points)
         self.labels = labels_of(request, values)
         self.margins = margins_of(values, self.labels)
         self.bounds = Margins(self.circuit, request.points, self.labels, request.norm, request.box)
-        self.found = self._linear()
-        self.witnesses = self._attacked()
+        self.found = self._linear(deadline)
+        self.witnesses = self._attacked(deadline)
         self.cells = self._most_cells()
 
     # -- all points -----------------------------------------------------------------------------------------------
 
-    def _linear(self) -> Proved:
+    def _linear(self, deadline: Deadline) -> Proved:
         """The largest radii of the bounds that the method names, cheapest first."""
         n = len(self.margins)
         steps: list[Bounds] = ["interval"] if self.request.method == "interval" else ["interval", "planes", "slopes"]
@@ -74,14 +74,17 @@ class CircuitEngine:
                 done = open_[self.bounds.worst(open_, asked, step) > 0] if len(open_) else open_
                 radii[done], which[done] = self.request.asked, s
         for s, step in enumerate(steps):
+            if s and deadline.passed:
+                break
             open_ = hopeful[radii[hopeful] < (self.request.asked or np.inf)]
             starts = np.where(radii[open_] > 0, radii[open_], self._guess(open_))
-            better = largest_radii(self.bounds, open_, step, radii[open_], starts, self.request.asked or CAP)
+            limit = deadline if s else Deadline(None)
+            better = largest_radii(self.bounds, open_, step, radii[open_], starts, self.request.asked or CAP, limit)
             gained = better > radii[open_]
             radii[open_[gained]], which[open_[gained]] = better[gained], s
         return self._evidence(radii, which, steps)
 
-    def _attacked(self) -> list[Witness | None]:
+    def _attacked(self, deadline: Deadline) -> list[Witness | None]:
         """The nearest counterexamples of points whose radius is not what was asked for yet."""
         request, radii = self.request, self.found.radii
         found: list[Witness | None] = [None] * len(radii)
@@ -95,7 +98,13 @@ class CircuitEngine:
         if len(open_):
             starts = np.maximum(radii[open_], self._guess(open_))
             near = nearest_witnesses(
-                target, request.points[open_], self.labels[open_], starts, request.box, seed=request.seed
+                target,
+                request.points[open_],
+                self.labels[open_],
+                starts,
+                request.box,
+                seed=request.seed,
+                deadline=deadline,
             )
             for i, witness in zip(open_.tolist(), near, strict=True):
                 found[i] = witness
@@ -142,7 +151,7 @@ class CircuitEngine:
         best = Answer(radius, witness, self.found.methods[i], _planes(proofs if radius > 0 else []))
         if self._decided(i, best) or self.request.method in ("interval", "linear"):
             return best
-        if self.cells:
+        if self.cells and not deadline.passed:
             best = self._by_cells(i, best, deadline)
             if self._decided(i, best) or (best.witness is not None and best.radius >= self._limit(best.witness)):
                 return best

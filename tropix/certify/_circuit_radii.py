@@ -6,18 +6,25 @@ import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.certify._circuit_margins import Bounds, Margins
+from tropix.deadline import Deadline
 
 PRECISION = 1e-5
 ROUNDS = 60
 
 
 def largest_radii(
-    margins: Margins, which: IntArray, method: Bounds, proved: FloatArray, starts: FloatArray, ceiling: float
+    margins: Margins,
+    which: IntArray,
+    method: Bounds,
+    proved: FloatArray,
+    starts: FloatArray,
+    ceiling: float,
+    deadline: Deadline,
 ) -> FloatArray:
     """Radii ≤ ceiling, up to a relative error, that the bounds prove; not below those ``proved``.
 
     From ``starts`` radii grow or shrink until the bound changes sign; then the secant, and the middle where it is slow.
-    Bounds need not fall steadily: what is returned was bounded itself.
+    A passed deadline ends the search. Bounds need not fall steadily: what is returned was bounded itself.
     """
     floor, above = proved.copy(), np.full(len(which), np.inf)
     heights = np.full(len(which), np.nan), np.full(len(which), np.nan)
@@ -26,7 +33,7 @@ def largest_radii(
     for step in range(ROUNDS):
         radii = np.minimum(radii, ceiling)
         active = active[~_settled(floor[active], above[active], radii[active], starts[active], ceiling)]
-        if not len(active):
+        if not len(active) or (step and deadline.passed):
             break
         bound = margins.worst(which[active], radii[active], method)
         good = bound > 0
