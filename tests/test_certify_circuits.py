@@ -12,6 +12,7 @@ import pytest
 from tropix.certify import Certificate, Norm, certify, certify_all, check
 from tropix.certify._attack_circuits import Target, descend, nearest_witnesses
 from tropix.circuits import Circuit, CircuitBuilder, Gibbs, Pointwise, Product
+from tropix.deadline import Deadline
 from tropix.errors import Unsupported
 from tropix.kernels import ball_supports, ball_supports_numpy
 
@@ -227,8 +228,11 @@ def test_time_limit_and_methods_for_single_layers() -> None:
     circuit = deep(9, "lse", 9)
     point = np.random.default_rng(1).normal(size=9)
     found = certify(circuit, point, method="branching", time_limit=0.0)
-    assert found.radius == certify(circuit, point, method="linear").radius
+    interval, linear = (certify(circuit, point, method=method) for method in ("interval", "linear"))
+    assert found.method == "interval"
+    assert 0 < found.radius == interval.radius < linear.radius
     assert check(found, circuit)
+    assert certify(circuit, point, method="branching", time_limit=60.0).radius >= linear.radius
     with pytest.raises(Unsupported):
         certify(circuit, point, method="combined")
     single = CircuitBuilder(3)
@@ -253,7 +257,7 @@ def test_attacks_cross_linear_boundaries_at_their_distance() -> None:
         shifts, margins = descend(target, points, np.zeros(2, dtype=np.int64), 1.01 * radii)
         assert (margins < 0).all()
         assert (np.linalg.norm(shifts, ord=p, axis=1) <= 1.01 * radii * (1 + 1e-12)).all()
-        found = nearest_witnesses(target, points, np.zeros(2, dtype=np.int64), radii, None)
+        found = nearest_witnesses(target, points, np.zeros(2, dtype=np.int64), radii, None, deadline=Deadline(None))
         for witness, radius in zip(found, radii, strict=True):
             assert witness is not None
             assert radius * (1 - 1e-12) <= witness.distance <= radius * (1 + 1e-5)

@@ -25,6 +25,7 @@ from tropix import certify as engine
 from tropix.certify import Certificate, Norm, attack, certify_all, check, summarise
 from tropix.circuits import CircuitBuilder
 from tropix.circuits import LogSumExp as LogSumExpNode
+from tropix.errors import FormatError
 from tropixc.cli._labelled import read_labelled
 from tropixc.replay import Replay, replay
 
@@ -595,3 +596,29 @@ def test_the_statuses_are_in_the_help(tropix: Any) -> None:
     for command in ("certify", "verify", "attack", "verify-query"):
         assert command in out
     assert "real" in tropix("certify", "--help")[1]
+
+
+def test_messages_say_what_to_do(model: Path, tmp_path: Path, tropix: Any) -> None:
+    np.savez(tmp_path / "wrong.npz", x=POINTS, y=[0, 1, 3, 0, 1])
+    message = refused(tropix, "certify", model, "--data", tmp_path / "wrong.npz", "--method", "tangent")
+    assert "label 3 of point 2: the model has classes 0 to 2" in message
+    (tmp_path / "header.csv").write_text("width,height\n0.5,0.25\n")
+    message = refused(tropix, "certify", model, "--data", tmp_path / "header.csv")
+    assert "leave out a line of column names" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "the field 'format' is missing"),
+        ("null", "not the JSON object that tropix certify writes"),
+        ("", "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"format": "%s"}' % ("x" * 10_000), "xxx..."),
+    ],
+)
+def test_files_that_are_no_certificates(text: str, message: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(message)) as found:
+        Certificate.from_json(text)
+    assert len(str(found.value)) < 200
+    assert "Error:" not in str(found.value)

@@ -14,6 +14,7 @@ from tropix.certify._check_values import circuit_values
 from tropix.certify._norms import Norm
 from tropix.circuits import Circuit
 from tropix.circuits._evaluation import node_values, pull_back
+from tropix.deadline import Deadline
 from tropix.exact import Rationals
 
 BLOCK = 1024
@@ -188,9 +189,16 @@ def _nearest(slopes: FloatArray, levels: FloatArray, p: float, low: FloatArray, 
 
 
 def nearest_witnesses(
-    target: Target, points: FloatArray, labels: IntArray, radii: FloatArray, box: Box | None, *, seed: int = 0
+    target: Target,
+    points: FloatArray,
+    labels: IntArray,
+    radii: FloatArray,
+    box: Box | None,
+    *,
+    seed: int = 0,
+    deadline: Deadline,
 ) -> list[Witness | None]:
-    """The nearest counterexamples found from radii (n,) on, each confirmed."""
+    """The nearest counterexamples found from radii (n,) on, each confirmed; closer ones until a deadline."""
     n, d = points.shape
     shifts = np.full((n, d), np.nan)
     for factor in (1.2, 3.0, 10.0, 100.0):
@@ -200,7 +208,7 @@ def nearest_witnesses(
         _attempt(target, points, labels, shifts, open_, factor * radii[open_], box, seed)
     for turn in (1, 2):  # from other starts, below what was found
         some = np.flatnonzero(np.isfinite(shifts[:, 0]))
-        if len(some):
+        if len(some) and not deadline.passed:
             limits = 0.97 * np.linalg.norm(shifts[some], ord=target.norm.p, axis=1)
             _attempt(target, points, labels, shifts, some, limits, box, seed + turn)
     return [confirmed(target, points[i], int(labels[i]), shifts[i], box) for i in range(n)]

@@ -108,7 +108,7 @@ class Certificate:
         try:
             data = _read(json.loads(text, object_pairs_hook=_unique))
             if data["format"] != FORMAT:
-                raise FormatError(f"format {data['format']!r}: expected {FORMAT!r}")
+                raise FormatError(f"format {_shown(data['format'])}: expected {FORMAT!r}")
             box = data["box"]
             found = cls(
                 model=_of(str, data["model"]),
@@ -132,14 +132,33 @@ class Certificate:
             # what no field holds would be neither digested nor checked, yet read by people
             unknown = sorted(data.keys() - found._fields().keys() - {"digest"})
             if unknown:
-                raise FormatError(f"unknown fields: {', '.join(unknown)}")
+                raise FormatError(f"unknown fields: {_shown(unknown)}")
             if data["norm"].keys() != {"p", "scale"} or (box is not None and len(box) != 2):
                 raise FormatError("norm or box hold more than they should")
             return found
         except FormatError:
             raise
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
-            raise FormatError(f"no certificate: {type(error).__name__}: {error}") from None
+            raise FormatError(f"no certificate: {_complaint(error)}") from None
+
+
+def _complaint(error: Exception) -> str:
+    """What is wrong with a text, for its reader: a missing field, or where JSON ends to be JSON."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error}"
+    if isinstance(error, KeyError):
+        return f"the field {error} is missing"
+    if isinstance(error, RecursionError):
+        return "brackets are nested too deeply"
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return "it is not the JSON object that tropix certify writes"
+    return f"{type(error).__name__}: {error}"
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: its beginning."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,7 +171,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _of(kind: type, value: Any) -> Any:
     if type(value) is not kind:
-        raise FormatError(f"expected {kind.__name__}, found {value!r}")
+        raise FormatError(f"expected {kind.__name__}, found {_shown(value)}")
     return value
 
 
@@ -160,12 +179,12 @@ def _status(value: Any) -> Status:
     if value == "robust" or value == "falsified" or value == "unknown":
         found: Status = value
         return found
-    raise FormatError(f"status {value!r}: expected robust, falsified or unknown")
+    raise FormatError(f"status {_shown(value)}: expected robust, falsified or unknown")
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise FormatError(f"expected a number, found {value!r}")
+        raise FormatError(f"expected a number, found {_shown(value)}")
     return float(value)
 
 

@@ -96,7 +96,8 @@ def certify_all(
     - ``exact`` is branch and bound over the rival's Gibbs weights; without rivals of two or more pieces and for
       max-affine rivals ``combined`` is exact; ``auto`` is ``combined``, then that.
 
-    The ``time_limit`` in seconds is for each point.
+    The ``time_limit`` in seconds is for each point; what is found for a block of points together takes at most about
+    half of it.
 
     Work is done in ``workers`` processes (1: in this one) or by any ``executor``; ``progress`` is told how many points
     are done, of how many. All but the ``seconds`` depends on the seed alone, unless time is over. Ctrl-C ends the call
@@ -162,19 +163,21 @@ def certify_subject(
 def certified(subject: Subject, request: Request, time_limit: float | None) -> Iterator[Certificate]:
     """The certificates of one block of points."""
     started = time.perf_counter()
-    engine = _engine(subject, request)
+    half = None if time_limit is None else 0.5 * time_limit
+    engine = _engine(subject, request, Deadline(None if half is None else half * len(request.points)))
     shared = (time.perf_counter() - started) / len(request.points)
+    left = None if time_limit is None or half is None else time_limit - min(half, shared)
     for i in range(len(request.points)):
         begun = time.perf_counter()
-        answer = engine.answer(i, Deadline(time_limit))
+        answer = engine.answer(i, Deadline(left))
         yield _certificate(subject, request, engine, i, answer, shared + time.perf_counter() - begun)
 
 
-def _engine(subject: Subject, request: Request) -> Engine:
+def _engine(subject: Subject, request: Request, deadline: Deadline) -> Engine:
     if request.method == "cells":
         return CellsEngine(subject, request)
     if request.method in CIRCUIT_METHODS:
-        return CircuitEngine(subject, request)
+        return CircuitEngine(subject, request, deadline)
     if request.method == "local" or (request.method == "lipschitz" and not subject.steps.heads):
         return SlopesEngine(subject.steps, request)
     try:
@@ -182,7 +185,7 @@ def _engine(subject: Subject, request: Request) -> Engine:
     except Unsupported:
         if request.method not in ("auto", "exact"):
             raise
-        return CircuitEngine(subject, request)
+        return CircuitEngine(subject, request, deadline)
     return CurvatureEngine(classes, request) if request.method == "second-order" else HeadsEngine(classes, request)
 
 

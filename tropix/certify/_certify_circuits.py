@@ -50,21 +50,21 @@ class Refined:
 
 
 class CircuitEngine:
-    """Answers for a batch of points; bounds of all are found together."""
+    """Answers for a batch of points; bounds of all are found together, until a deadline."""
 
-    def __init__(self, subject: Subject, request: Request) -> None:
+    def __init__(self, subject: Subject, request: Request, deadline: Deadline) -> None:
         self.request, self.circuit = request, subject.circuit
         values = self.circuit(request.points)
         self.labels = labels_of(request, values)
         self.margins = margins_of(values, self.labels)
         self.bounds = Margins(self.circuit, request.points, self.labels, request.norm, request.box)
-        self.found = self._linear()
-        self.witnesses = self._attacked()
+        self.found = self._linear(deadline)
+        self.witnesses = self._attacked(deadline)
         self.cells = self._most_cells()
 
     # -- all points -----------------------------------------------------------------------------------------------
 
-    def _linear(self) -> Proved:
+    def _linear(self, deadline: Deadline) -> Proved:
         """The largest radii of the bounds that the method names, cheapest first."""
         n = len(self.margins)
         steps: list[Bounds] = ["interval"] if self.request.method == "interval" else ["interval", "planes", "slopes"]
@@ -78,12 +78,15 @@ class CircuitEngine:
                 radii[done], which[done] = self.request.asked, s
         limit, first = self.request.asked or np.inf, radii
         for s, step in enumerate(steps):
+            if s and deadline.passed:
+                break
             open_ = hopeful[radii[hopeful] < limit]
-            self._grown(open_, radii, which, steps, s, radii[open_], FINE if step == steps[-1] else COARSE)
+            precision = FINE if step == steps[-1] else COARSE
+            self._grown(open_, radii, which, steps, s, radii[open_], precision, deadline if s else Deadline(None))
             first = radii.copy() if s == 0 else first
         rest = hopeful[(radii[hopeful] <= (1 + 2 * COARSE) * first[hopeful]) & (radii[hopeful] < limit)]
         if len(steps) > 1 and len(rest):  # planes bring little there: as precise as intervals alone would be
-            self._grown(rest, radii, which, steps, 0, np.zeros(len(rest)), FINE)
+            self._grown(rest, radii, which, steps, 0, np.zeros(len(rest)), FINE, Deadline(None))
         return self._evidence(radii, which, steps)
 
     def _grown(
@@ -95,15 +98,16 @@ class CircuitEngine:
         s: int,
         proved: FloatArray,
         precision: float,
+        deadline: Deadline,
     ) -> None:
         """Enlarge radii by the bounds of one step, from what is proved on, in place."""
         starts = np.where(proved > 0, proved, self._guess(points))
         ceiling = self.request.asked or CAP
-        better = largest_radii(self.bounds, points, steps[s], proved, starts, ceiling, precision)
+        better = largest_radii(self.bounds, points, steps[s], proved, starts, ceiling, precision, deadline)
         gained = better > radii[points]
         radii[points[gained]], which[points[gained]] = better[gained], s
 
-    def _attacked(self) -> list[Witness | None]:
+    def _attacked(self, deadline: Deadline) -> list[Witness | None]:
         """The nearest counterexamples of points whose radius is not what was asked for yet."""
         request, radii = self.request, self.found.radii
         found: list[Witness | None] = [None] * len(radii)
@@ -117,7 +121,13 @@ class CircuitEngine:
         if len(open_):
             starts = np.maximum(radii[open_], self._guess(open_))
             near = nearest_witnesses(
-                target, request.points[open_], self.labels[open_], starts, request.box, seed=request.seed
+                target,
+                request.points[open_],
+                self.labels[open_],
+                starts,
+                request.box,
+                seed=request.seed,
+                deadline=deadline,
             )
             for i, witness in zip(open_.tolist(), near, strict=True):
                 found[i] = witness
@@ -172,7 +182,7 @@ class CircuitEngine:
         best = Answer(radius, witness, self.found.methods[i], _planes(proofs if radius > 0 else []))
         if self._decided(i, best) or self.request.method in ("interval", "linear"):
             return best
-        if self.cells:
+        if self.cells and not deadline.passed:
             best = self._by_cells(i, best, deadline)
             if self._decided(i, best) or (best.witness is not None and best.radius >= self._limit(best.witness)):
                 return best
@@ -193,11 +203,12 @@ class CircuitEngine:
         return min(limit, self.request.asked or CAP)
 
     def _by_cells(self, i: int, known: Answer, deadline: Deadline) -> Answer:
-        """The better of what is known and what the nearest cells say."""
+        """The better of what is known and what the nearest cells say, in half of the time that is left."""
         request = self.request
+        half = None if deadline.seconds is None else 0.5 * (deadline.seconds - deadline.elapsed)
         found = nearest_boundary(
             self.circuit, request.points[i], int(self.labels[i]), request.norm, request.box, asked=request.asked,
-            deadline=deadline, gap=request.gap, most_cells=self.cells,
+            deadline=Deadline(None if half is None else max(half, 0.0)), gap=request.gap, most_cells=self.cells,
         )  # fmt: skip
         witness = known.witness
         if found.witness is not None and (witness is None or found.upper < witness.distance):

@@ -6,6 +6,7 @@ import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.certify._circuit_margins import Bounds, Margins
+from tropix.deadline import Deadline
 
 ROUNDS = 60
 
@@ -18,11 +19,12 @@ def largest_radii(
     starts: FloatArray,
     ceiling: float,
     precision: float,
+    deadline: Deadline,
 ) -> FloatArray:
     """Radii ≤ ceiling, up to the relative ``precision``, that the bounds prove; not below those ``proved``.
 
     From ``starts`` radii grow or shrink until the bound changes sign; then the secant, and the middle where it is slow.
-    Bounds need not fall steadily: what is returned was bounded itself.
+    A passed deadline ends the search. Bounds need not fall steadily: what is returned was bounded itself.
     """
     floor, above = proved.copy(), np.full(len(which), np.inf)
     heights = np.full(len(which), np.nan), np.full(len(which), np.nan)
@@ -31,7 +33,7 @@ def largest_radii(
     for step in range(ROUNDS):
         radii = np.minimum(radii, ceiling)
         active = active[~_settled(floor[active], above[active], radii[active], starts[active], ceiling, precision)]
-        if not len(active):
+        if not len(active) or (step and deadline.passed):
             break
         bound = margins.worst(which[active], radii[active], method)
         good = bound > 0

@@ -125,6 +125,7 @@ def certify_command(
         chosen_norm(norm, scale, d), where, _radii(radius or []), method, gap, time_limit, seed, workers
     )  # fmt: skip
     points = read_labelled(data, labels, d, limit, index)
+    _check_labels(points, loaded.circuit.output_size)
     _certify_data(loaded, points, asked, certificates, plot, target, "json" if as_json else "csv" if as_csv else "")
 
 
@@ -140,6 +141,14 @@ def _check_files(target: Path | None, plot: Path | None, certificates: Path | No
             certificates.mkdir(exist_ok=True)
         except OSError as error:
             raise InvalidInput(f"--certificates {certificates}: {error.strerror}") from None
+
+
+def _check_labels(data: Labelled, outputs: int) -> None:
+    """Refuse labels that the model does not have: they would count as its mistakes. One output decides between two."""
+    classes = 2 if outputs == 1 else outputs
+    for number, label in zip(data.numbers.tolist(), [] if data.labels is None else data.labels.tolist(), strict=False):
+        if label >= classes:
+            raise InvalidInput(f"label {label} of point {number}: the model has classes 0 to {classes - 1}")
 
 
 def _radii(given: Sequence[float]) -> tuple[float, ...]:
@@ -161,7 +170,6 @@ def _certify_data(
     from tropix.certify import summarise
     from tropixc.lowerings import write_all
 
-    _check_labels(data, max(2, loaded.circuit.output_size))
     found, whole = certified(loaded, data, asked, certificates)
     attacks = _attacks(loaded, data, asked, found) if whole else [None] * len(found)
     truth = None if data.labels is None else data.labels[: len(found)]
@@ -190,13 +198,6 @@ def _certify_data(
             out.print(f"{len(found)} certificates in {certificates}", markup=False)
     if not whole:
         raise typer.Exit(INTERRUPTED)
-
-
-def _check_labels(data: Labelled, classes: int) -> None:
-    """Refuse true labels of classes that the model does not have."""
-    if data.labels is not None and data.labels.max() >= classes:
-        i = int(data.labels.argmax())
-        raise InvalidInput(f"label {data.labels[i]} of point {data.numbers[i]}: the model has {classes} classes")
 
 
 def certified(loaded: LoadedModel, data: Labelled, asked: Asked, folder: Path | None) -> tuple[list[Certificate], bool]:

@@ -50,7 +50,10 @@ def read_points(path: Path, dimension: int) -> FloatArray:
                 warnings.simplefilter("ignore")  # an empty file warns; it is refused below
                 array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
     except (ValueError, OSError, EOFError) as error:
-        raise FormatError(f"{path}: expected a .npy array or comma-separated numbers: {error}") from None
+        hint = "; leave out a line of column names" if "could not convert string" in str(error) else ""
+        raise FormatError(
+            f"{path}: expected a .npy array or comma-separated numbers: {str(error)[:300]}{hint}"
+        ) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
         raise FormatError(f"{path}: expected an array of real numbers")
     points = np.asarray(array, dtype=np.float64)
