@@ -31,7 +31,7 @@ from tropix.certify._pieces import Classes, Pieces
 from tropix.exact import Rationals
 
 MAX_DEPTH = 200
-MAX_NUMBERS = 20_000_000
+MAX_NUMBERS = 4_000_000
 """So many coordinates of midpoints are read: a short text may ask for much memory."""
 ZERO, ONE = Fraction(0), Fraction(1)
 
