@@ -66,11 +66,11 @@ class Reach:
 
         Floats choose t, integers evaluate it.
         """
-        scaled = [abs(int(v)) * s for v, s in zip(slope, self.units, strict=True)]
-        power = denominator * self.unit
         if self.p == np.inf and self.room is not None:
             caps, scale = self._sided(slope)[0]
             return flint.fmpq(sum(abs(int(v)) * w for v, w in zip(slope, caps, strict=True)), denominator * scale), NONE
+        scaled = [abs(int(v)) * s for v, s in zip(slope, self.units, strict=True)]
+        power = denominator * self.unit
         radius = flint.fmpq(self.radius.numerator, self.radius.denominator)
         if self.p != 2:
             whole = radius * flint.fmpq(max(scaled, default=0) if self.p == 1 else sum(scaled), power), NONE
