@@ -61,8 +61,8 @@ def test_the_reach_in_the_check_is_the_maximum(p: float) -> None:
         radius = float(rng.uniform(0.05, 3))
         claim = PiecesClaim(replace(found, radius=radius, upper=np.inf, digest=""), Subject(model).classes)
         slope = rng.integers(-1000, 1000, size=d)
-        with flint.ctx.workprec(96):
-            reach = float(claim.reach(slope.tolist(), 256).mid())
+        part, square = claim.reach.bound(slope.tolist(), 256)
+        reach = float(flint.arb(part) + flint.arb(square).sqrt())
         delta = cp.Variable(d)
         rules = ball_in_box(delta, p, radius, low, high, np.ones(d) if scale is None else np.array(scale))
         problem = cp.Problem(cp.Maximize(slope / 256 @ delta), rules)

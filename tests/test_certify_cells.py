@@ -18,7 +18,7 @@ from tropix.boxes import Box
 from tropix.certify import Certificate, Norm, certify, check
 from tropix.certify._cells import CellsAnswer, nearest_boundary
 from tropix.certify._check_cells import CellsClaim, check_cells
-from tropix.certify._check_claim import Fault
+from tropix.certify._check_fields import Fault
 from tropix.certify._heads import CAP
 from tropix.circuits import Affine, CircuitBuilder, uniform_segments
 from tropix.circuits import LogSumExp as Maximum

@@ -19,7 +19,7 @@ from tropix.boxes import Box
 from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, forms_of
 from tropix.certify._cells_programs import Distance, Polyhedron, dual_lengths
 from tropix.certify._check_cells import check_cells
-from tropix.certify._check_claim import Fault
+from tropix.certify._check_fields import Fault
 from tropix.certify._heads import CAP
 from tropix.certify._norms import Norm
 from tropix.circuits import Circuit

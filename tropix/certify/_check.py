@@ -1,4 +1,21 @@
-"""The check of certificates: evidence is evaluated anew in rationals and Arb balls; no solver, no bound is imported."""
+"""The check of certificates: evidence is evaluated anew in rationals and Arb balls; no solver, no bound is imported.
+
+Trusted are python-flint, Python's integers, the model as data (`_models`, `_pieces`, `_steps`, `_properties`,
+`_cells_forms` and the exact circuits they read) and the modules ``_check*``. In `_check_cells` floats decide where
+bounds of their errors leave no doubt; everywhere else they choose at most which valid bound is taken. Whatever cannot
+be read or proved is a `Fault`. What evidence proves for all x + δ in the ball and the box:
+
+- ``pieces`` (`_check_heads`): F_c > F_k by multipliers, for classes that are each one ⊕_ε of affine functions;
+- ``curvature`` (`_check_curvature`): the same from gradients at x and diameters; it needs no evidence;
+- ``slopes`` (`_check_slopes`): margins exceed r times Lipschitz constants (`_check_enclosure`, `_check_derivatives`);
+  for monotone properties (`_check_monotone`) derivatives keep their signs;
+- ``cells`` (`_check_cells`): F_c > F_k in every linear piece that the ball meets, and no piece is left out;
+- ``planes`` (`_check_planes`): F_c − F_k > 0 by planes at nonlinear nodes (`_check_nodes`, `_check_leaf`) on parts of
+  the ball (`_check_part`).
+
+Common to all: `_check_claim` (fields, margin, witness), `_check_fields` (what is read from evidence), `_check_reach`
+(linear functions on the ball in the box), `_check_balls`, `_check_curves` and `_check_values` (Arb).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +26,9 @@ import flint
 
 from tropix.certify._certificate import Certificate, Verdict
 from tropix.certify._check_cells import CellsClaim
-from tropix.certify._check_claim import Claim, Fault
+from tropix.certify._check_claim import Claim
 from tropix.certify._check_curvature import CurvatureClaim
+from tropix.certify._check_fields import Fault
 from tropix.certify._check_heads import PiecesClaim
 from tropix.certify._check_monotone import MonotoneClaim
 from tropix.certify._check_planes import PlanesClaim
@@ -63,5 +81,5 @@ def check(certificate: Certificate, model: Model) -> Verdict:
         return Verdict(False, str(found))
     except TropixError as error:
         return Verdict(False, f"the model does not fit the evidence: {error}")
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, MemoryError) as error:
         return Verdict(False, f"the evidence is malformed: {type(error).__name__}: {error}")

@@ -1,8 +1,14 @@
-"""Ends of ranges and of derivatives as Arb balls: each ball holds a number that is a bound."""
+"""Arb balls of the checker: numbers, lists, matrices and NumPy arrays of them.
+
+A comparison of balls is True only if it holds for all numbers in them, and False with NaN; least and largest of NaN and
+anything are NaN. So every decision of the checker has the form "proved if this comparison is True". Ends of ranges are
+balls that hold a number that is a bound.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import flint
@@ -17,23 +23,74 @@ Ends = tuple[list[Any], list[Any]]
 """Lower and upper ends, as balls."""
 Slopes = tuple[Any, Any]
 """Lower and upper ends of derivatives, as matrices of balls."""
-ZERO, ONE = flint.arb(0), flint.arb(1)
+ZERO: Ball = flint.arb(0)
+ONE: Ball = flint.arb(1)
+
+# -- numbers and lists ------------------------------------------------------------------------------------------------
 
 
-def least(values: Sequence[Any]) -> Any:
-    """The smallest of some balls."""
+def ball(value: Fraction) -> Ball:
+    """An enclosure of a rational."""
+    return flint.arb(flint.fmpq(value.numerator, value.denominator))
+
+
+def least(values: Sequence[Ball]) -> Ball:
+    """An enclosure of the minimum."""
     found = values[0]
     for value in values[1:]:
         found = found.min(value)
     return found
 
 
-def largest(values: Sequence[Any]) -> Any:
-    """The largest of some balls."""
+def largest(values: Sequence[Ball]) -> Ball:
+    """An enclosure of the maximum."""
     found = values[0]
     for value in values[1:]:
         found = found.max(value)
     return found
+
+
+def log_sum_exp(values: Sequence[Ball], eps: Ball) -> Ball:
+    """⊕_ε, also where ε is so small that the exponentials say nothing: max ≤ ⊕_ε ≤ max + ε log N."""
+    top = largest(values)
+    if len(values) == 1 or eps == 0:
+        return top
+    most, middle = top + eps * flint.arb(len(values)).log(), top.mid()
+    found = middle + eps * sum((((v - middle) / eps).exp() for v in values), ZERO).log()
+    return found.max(top).min(most) if found.is_finite() else top.union(most)
+
+
+def share(gaps: Sequence[Ball]) -> Ball:
+    """1/(1 + Σ e^gap), between 0 and 1."""
+    found = 1 / (1 + sum((gap.exp() for gap in gaps), ZERO))
+    return found.max(ZERO).min(ONE) if found.is_finite() else ZERO.union(ONE)
+
+
+def gibbs(values: Sequence[Ball], place: int, eps: Ball) -> Ball:
+    """One Gibbs weight; at ε = 0 of a tie that the balls leave open, anything from 0 to 1."""
+    value, others = values[place], [v for j, v in enumerate(values) if j != place]
+    if eps != 0:
+        return share([(v - value) / eps for v in others])
+    if all(value > v for v in others):
+        return ONE
+    return ZERO if any(value < v for v in others) else ZERO.union(ONE)
+
+
+def mean(values: Sequence[Ball], low: Sequence[Ball], high: Sequence[Ball]) -> Ball:
+    """An upper bound of Σ π_i v_i over weights between ends."""
+    top = largest(values)
+    best = top - sum((a * (top - v) for a, v in zip(low, values, strict=True)), ZERO)
+    t = values[max(range(len(values)), key=lambda i: float(high[i].mid()))]  # any t proves something
+    other = sum((((v - t) * a).max((v - t) * b) for v, a, b in zip(values, low, high, strict=True)), t)
+    return best.min(other)
+
+
+# -- matrices ---------------------------------------------------------------------------------------------------------
+
+
+def column(values: Sequence[Ball]) -> Any:
+    """A column of balls."""
+    return flint.arb_mat(len(values), 1, list(values))
 
 
 def matrix(numerators: ObjectArray, denominator: int) -> Any:
@@ -48,14 +105,9 @@ def split(rows: Rationals) -> tuple[Any, Any]:
     return matrix(np.maximum(n, 0), rows.denominator), matrix(np.maximum(-n, 0), rows.denominator)
 
 
-def column(values: Sequence[Any]) -> Any:
-    """A column of balls."""
-    return flint.arb_mat(len(values), 1, list(values))
-
-
 def times(rows: Slopes, inner: Slopes) -> Slopes:
     """The product of two enclosed matrices; where one factor has a sign, its ends are the best."""
-    (low, high), (below, above) = [halves(end) for end in rows], [halves(end) for end in inner]
+    (low, high), (below, above) = [_halves(end) for end in rows], [_halves(end) for end in inner]
     plus = low[0], high[0]  # of the entries' positive parts
     minus = high[1], low[1]  # of their negative ones
     lower = plus[0] * below[0] - plus[1] * below[1] - minus[1] * above[0] + minus[0] * above[1]
@@ -63,7 +115,7 @@ def times(rows: Slopes, inner: Slopes) -> Slopes:
     return lower, upper
 
 
-def halves(end: Any) -> tuple[Any, Any]:
+def _halves(end: Any) -> tuple[Any, Any]:
     entries = end.entries()
     shape = end.nrows(), end.ncols()
     plus, minus = [e.max(ZERO) for e in entries], [(-e).max(ZERO) for e in entries]
@@ -78,60 +130,53 @@ def meet(one: Slopes, other: Slopes) -> Slopes:
     return flint.arb_mat(*shape, lower), flint.arb_mat(*shape, upper)
 
 
-def joined(values: list[Any], eps: Any) -> Any:
-    """⊕_ε, also where ε is so small that the exponentials say nothing."""
-    top = largest(values)
-    if len(values) == 1 or eps == 0:
-        return top
-    total = sum(((v - top) / eps).exp() for v in values)
-    found = top + eps * total.log()
-    most = top + eps * flint.arb(len(values)).log()
-    return found.max(top).min(most) if found.is_finite() else top.union(most)
+# -- NumPy arrays -----------------------------------------------------------------------------------------------------
 
 
-def share(gaps: list[Any]) -> Any:
-    """1/(1 + Σ e^gap), between 0 and 1."""
-    found = 1 / (1 + sum((gap.exp() for gap in gaps), ZERO))
-    return found.max(ZERO).min(ONE) if found.is_finite() else ZERO.union(ONE)
+def array(values: Sequence[Ball]) -> ObjectArray:
+    """Balls as an array."""
+    return np.array(values, dtype=object)
 
 
-def bell(low: Any, high: Any) -> tuple[Any, Any]:
-    """The range of π(1 − π)."""
-    half = flint.arb(0.5)
-    inside = low.max(half.min(high))
-    return (low * (1 - low)).min(high * (1 - high)), (inside * (1 - inside)).min(half * half)
+def balls(values: Sequence[Fraction]) -> ObjectArray:
+    """Enclosures of rationals."""
+    return array([ball(v) for v in values])
 
 
-def corners(left: Ends, right: Ends) -> Ends:
-    low, high = [], []
-    for a, b, c, d in zip(*left, *right, strict=True):
-        products = [a * c, a * d, b * c, b * d]
-        low.append(least(products))
-        high.append(largest(products))
-    return low, high
+def zeros(*shape: int) -> ObjectArray:
+    """An array of zeros."""
+    found: ObjectArray = np.full(shape, ZERO, dtype=object)
+    return found
 
 
-def image(function: str, low: Any, high: Any) -> tuple[Any, Any]:
-    """The range of a smooth function; not finite where it leaves its domain."""
-    if function == "reciprocal":
-        return (1 / high, 1 / low) if low > 0 or high < 0 else (flint.arb.nan(), flint.arb.nan())
-    apply = {"erf": flint.arb.erf, "exp": flint.arb.exp, "log": flint.arb.log, "sqrt": flint.arb.sqrt}[function]
-    return apply(low), apply(high)
+def larger(one: ObjectArray, other: ObjectArray) -> ObjectArray:
+    """The larger one, entry by entry."""
+    return array([a.max(b) for a, b in zip(one, other, strict=True)])
 
 
-def rate(function: str, low: Any, high: Any) -> tuple[Any, Any]:
-    """The range of its derivative."""
-    if function == "exp":
-        return low.exp(), high.exp()
-    if function == "erf":
-        near, far = low.max(-high).max(ZERO), (-low).max(high)
-        scale = 2 / flint.arb.pi().sqrt()
-        return scale * (-(far * far)).exp(), scale * (-(near * near)).exp()
-    if function == "reciprocal":
-        if not (low > 0 or high < 0):
-            return flint.arb.nan(), flint.arb.nan()
-        ends = -1 / (low * low), -1 / (high * high)
-        return ends[0].min(ends[1]), ends[0].max(ends[1])
-    if not low > 0:
-        return flint.arb.nan(), flint.arb.nan()
-    return (1 / high, 1 / low) if function == "log" else (1 / (2 * high.sqrt()), 1 / (2 * low.sqrt()))
+def span(corners: Sequence[ObjectArray]) -> tuple[ObjectArray, ObjectArray]:
+    """Bounds of the least and the largest of some values, entry by entry."""
+    low, high = -corners[0], corners[0]
+    for corner in corners[1:]:
+        low, high = larger(low, -corner), larger(high, corner)
+    return -low, high
+
+
+def ends(pairs: Sequence[tuple[Ball, Ball]]) -> tuple[ObjectArray, ObjectArray]:
+    """Pairs of lower and upper ends as two arrays."""
+    return array([a for a, _ in pairs]), array([b for _, b in pairs])
+
+
+def exact_parts(values: ObjectArray) -> tuple[ObjectArray, ObjectArray]:
+    """Midpoints and radii, both exact balls."""
+    return _MID(values), _RAD(values)
+
+
+def applied(rows: ObjectArray, table: Any) -> ObjectArray:
+    """Rows (R, n) times a matrix of balls (n, m)."""
+    found = flint.arb_mat(len(rows), rows.shape[1], rows.ravel().tolist()) * table
+    return array(found.entries()).reshape(len(rows), table.ncols())
+
+
+_MID = np.frompyfunc(lambda value: value.mid(), 1, 1)
+_RAD = np.frompyfunc(lambda value: value.rad(), 1, 1)

@@ -34,12 +34,11 @@ from tropix.arrays import BoolArray, FloatArray
 from tropix.boxes import Box
 from tropix.certify._cells_forms import CellForms, Pattern, PatternForms, forms_of
 from tropix.certify._check_circuit import CircuitClaim
-from tropix.certify._check_claim import Fault, fraction
+from tropix.certify._check_fields import Fault, by_index, fraction, index, multiplier
+from tropix.certify._check_reach import Reach, room_of
 from tropix.certify._norms import Norm
 from tropix.circuits import Circuit
 from tropix.exact import Rationals
-
-BISECTIONS = 60
 
 
 def check_cells(
@@ -58,10 +57,19 @@ def check_cells(
     if radius == 0:
         return
     forms = forms_of(circuit)
-    ball = ExactBall(point, radius, norm, box)
-    if len(point) != forms.inputs or not 0 <= label < forms.classes:
-        raise Fault("point or label do not fit the model")
+    here = Rationals.of(np.array([float(fraction(v)) for v in point]))
+    scales = norm.scales(len(here))
+    if len(here) != forms.inputs or len(scales) != forms.inputs or not 0 <= label < forms.classes:
+        raise Fault("point, norm or label do not fit the model")
+    room = None if box is None else room_of((box.lower.tolist(), box.upper.tolist()), here.fractions().tolist())
+    _run(forms, here, Reach(fraction(radius), norm.p, [Fraction(s) for s in scales.tolist()], room), label, evidence)
+
+
+def _run(forms: PatternForms, point: Rationals, reach: Reach, label: int, evidence: dict[str, Any]) -> None:
+    ball = _Ball(point, reach)
     cells = {_pattern(forms, cell): cell for cell in evidence["cells"]}
+    if len(cells) < len(evidence["cells"]):
+        raise Fault("a cell is listed twice")
     first = forms.of(_pattern(forms, evidence["cells"][0]))
     if any(ball.level(row) < 0 for row in first.gaps):
         raise Fault("the point does not lie in the first cell")
@@ -74,130 +82,43 @@ class CellsClaim(CircuitClaim):
 
     def check_radius(self) -> None:
         """One proof for each cell."""
-        claim = self.claim
-        box = None if claim.box is None else Box(np.array(claim.box[0]), np.array(claim.box[1]))
-        check_cells(self.circuit, claim.point, claim.label, claim.radius, claim.norm, box, claim.evidence)
+        _run(forms_of(self.circuit), self.point, self.reach, self.claim.label, self.claim.evidence)
 
 
 def _pattern(forms: PatternForms, cell: dict[str, Any]) -> Pattern:
-    pattern = tuple(_index(choice, None) for choice in cell["pattern"])
+    pattern = tuple(index(choice) for choice in cell["pattern"])
     if not forms.fits(pattern):
         raise Fault("a pattern does not fit the model")
     return forms.of(pattern).canonical
 
 
-def _index(value: Any, end: int | None) -> int:
-    if type(value) is not int or value < 0 or (end is not None and value >= end):
-        raise Fault(f"expected an index, found {value!r}")
-    return value
+class _Ball:
+    """The points x + δ of the claim. Rows (d+1) are integers: slopes and a constant."""
 
-
-def _weight(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise Fault(f"expected a multiplier, a number >= 0, found {value!r}")
-    return float(value)
-
-
-class ExactBall:
-    """The points x + δ of a box with ‖δ/s‖_p ≤ r, in rational numbers."""
-
-    def __init__(self, point: Sequence[float], radius: float, norm: Norm, box: Box | None) -> None:
-        here = Rationals.of(np.array([float(fraction(v)) for v in point]))
-        self.point = [*map(int, here.numerators), here.denominator]
-        self.radius, self.p = fraction(radius), norm.p
-        if self.radius < 0:
-            raise Fault("a radius must not be negative")
-        self.sizes = norm.scales(len(point))
-        if len(self.sizes) != len(point):
-            raise Fault("the norm does not fit the model")
-        scales = Rationals.of(self.sizes)
-        self.scales, self.unit = [int(s) for s in scales.numerators], scales.denominator
-        self.room: list[tuple[Fraction | None, Fraction | None]] | None = None
-        if box is not None:
-            self.room = self._room(box, here.fractions().tolist(), scales.fractions().tolist())
-
-    @staticmethod
-    def _room(
-        box: Box, point: list[Fraction], scales: list[Fraction]
-    ) -> list[tuple[Fraction | None, Fraction | None]] | None:
-        """How far δ/s may go down and up, None without limit."""
-        if box.dimension != len(point):
-            raise Fault("the box does not fit the model")
-        ends = list(zip(box.lower.tolist(), box.upper.tolist(), strict=True))
-        if not all(low <= x <= high for (low, high), x in zip(ends, point, strict=True)):
-            raise Fault("the point lies outside the box")
-        room = [
-            (None if low == -np.inf else (x - Fraction(low)) / s, None if high == np.inf else (Fraction(high) - x) / s)
-            for (low, high), x, s in zip(ends, point, scales, strict=True)
-        ]
-        return room if any(end is not None for pair in room for end in pair) else None
+    def __init__(self, point: Rationals, reach: Reach) -> None:
+        self.point = [*map(int, point.numerators), point.denominator]
+        self.reach, self.sizes = reach, np.array([float(s) for s in reach.scales])
 
     def level(self, row: Sequence[Any]) -> int:
-        """A row (d+1) at x, times the denominator of x."""
+        """A row at x, times the denominator of x."""
         return int(sum(map(mul, row, self.point)))
 
     def below_zero(self, row: Sequence[Any]) -> bool:
-        """Whether a row (d+1) of integers is below zero on all of the ball in the box."""
-        level = self.level(row)
-        if level >= 0:
-            return False  # at x
-        slopes = [int(a) * s for a, s in zip(row, self.scales, strict=False)]
-        rise, room = self.radius.numerator * self.point[-1], -level * self.unit * self.radius.denominator
-        if self.p == 2:
-            inside = rise * rise * sum(map(mul, slopes, slopes)) < room * room
-        else:
-            sizes = list(map(abs, slopes))
-            inside = rise * (max(sizes) if self.p == 1 else sum(sizes)) < room
-        return inside or (self.room is not None and self._below_zero_in_box(level, slopes))
+        """Whether a row is below zero on all of the ball in the box."""
+        return self.reach.below(flint.fmpq(self.level(row), self.point[-1]), row[:-1], 1)
 
     def surely_below_zero(self, sums: FloatArray, errors: FloatArray) -> BoolArray:
         """Whether rows (P, d+1), constants taken at x, with bounds of their errors are below zero beyond doubt."""
         unit = 2.0**-52
         slopes = (np.abs(sums) + errors)[:, :-1] * self.sizes
-        if self.p == 2:
-            reach = np.sqrt((slopes * slopes).sum(axis=1)) + 1e-150  # squares may be lost that are below 1e-308
+        if self.reach.p == 2:
+            reach = np.sqrt((slopes * slopes).sum(axis=1))
         else:
-            # slopes times scales may lose up to 2⁻¹⁰⁷⁴ each, which counts where the radius is large
-            reach = (slopes.max(axis=1) if self.p == 1 else slopes.sum(axis=1)) + 1e-300
-        high = float(self.radius) * reach * (1 + (len(self.point) + 8) * unit) + 1e-290
-        return np.asarray(-sums[:, -1] * (1 - 4 * unit) - errors[:, -1] * (1 + 4 * unit) > high)
-
-    def _below_zero_in_box(self, level: int, slopes: list[int]) -> bool:
-        assert self.room is not None
-        largest = max(map(abs, slopes))
-        sizes = [Fraction(abs(a), largest) for a in slopes]
-        room = [high if a > 0 else low for a, (low, high) in zip(slopes, self.room, strict=True)]
-        allowed = Fraction(-level * self.unit, self.point[-1] * largest)
-        if self.p == np.inf:
-            steps = (self.radius if w is None else min(self.radius, w) for w in room)
-            return sum(map(mul, sizes, steps), Fraction(0)) < allowed
-        if self.p == 1:
-            total, left = Fraction(0), self.radius
-            for a, w in sorted(zip(sizes, room, strict=True), key=lambda pair: -pair[0]):
-                step = left if w is None else min(left, w)
-                total, left = total + a * step, left - step
-            return total < allowed
-        # v·δ ≤ v·δ − (|δ|² − r²)/(2t) in the ball, for any t > 0; its maximum over the box is taken termwise
-        t = self._length(sizes, room)
-        total = self.radius * self.radius / (2 * t)
-        for a, w in zip(sizes, room, strict=True):
-            step = t * a if w is None else min(t * a, w)
-            total += a * step - step * step / (2 * t)
-        return total < allowed
-
-    def _length(self, sizes: list[Fraction], room: list[Fraction | None]) -> Fraction:
-        """The t for which min(t·v, room) is about r long; a good choice, not part of the proof."""
-        v = np.array([float(a) for a in sizes])
-        ends = np.array([np.inf if w is None else float(w) for w in room])
-        floor = np.log(float(self.radius) / np.linalg.norm(v))
-        ceiling = floor + 40
-        for _ in range(BISECTIONS):
-            middle = (floor + ceiling) / 2
-            if np.linalg.norm(np.minimum(np.exp(middle) * v, ends)) < float(self.radius):
-                floor = middle
-            else:
-                ceiling = middle
-        return Fraction(float(np.exp(floor)))
+            reach = slopes.max(axis=1) if self.reach.p == 1 else slopes.sum(axis=1)
+        reach = reach + 1e-150  # products and squares below 2⁻¹⁰²² are lost, which a large radius would multiply
+        high = float(self.reach.radius) * reach * (1 + (len(self.point) + 8) * unit) + 1e-290
+        below = -sums[:, -1] * (1 - 4 * unit) - errors[:, -1] * (1 + 4 * unit) > high
+        return np.asarray(below & np.isfinite(sums).all(axis=1))  # what overflows has no bound of its errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +132,7 @@ class _Claim:
 class _Proof:
     """What has to be shown of one cell. Rows are its gaps g_e and, behind them, the margins F_c − F_k."""
 
-    def __init__(self, forms: PatternForms, ball: ExactBall, cell: CellForms, label: int) -> None:
+    def __init__(self, forms: PatternForms, ball: _Ball, cell: CellForms, label: int) -> None:
         self.forms, self.ball, self.cell, self.label = forms, ball, cell, label
         margins = forms.margins(cell, label)
         self.rivals = [k for k, _ in margins]
@@ -220,7 +141,8 @@ class _Proof:
 
     def run(self, evidence: dict[str, Any], cells: dict[Pattern, Any]) -> None:
         """Raise `Fault` where the evidence does not show it."""
-        rivals, flips = ({_index(key, None): rest for key, *rest in evidence[name]} for name in ("rivals", "flips"))
+        rivals = by_index(((key, rest) for key, *rest in evidence["rivals"]), "against class")
+        flips = by_index(((key, rest) for key, *rest in evidence["flips"]), "for entry")
         count = len(self.cell.gaps)
         claims = [self._claim(count + i, rivals.get(k)) for i, k in enumerate(self.rivals)]
         others = []
@@ -243,8 +165,8 @@ class _Proof:
         if proof is None:
             return _Claim([row], [-1.0])
         own, others = proof
-        places = [row, *(_index(e, len(self.cell.gaps)) for e, _ in others)]
-        return _Claim(places, [-_weight(own), *(_weight(weight) for _, weight in others)])
+        places = [row, *(index(e, len(self.cell.gaps)) for e, _ in others)]
+        return _Claim(places, [-multiplier(own), *(multiplier(weight) for _, weight in others)])
 
     def _below_zero(self, claims: list[_Claim]) -> list[bool]:
         """Floats with bounds of their errors show most claims, integers the others."""

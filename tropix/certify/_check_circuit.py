@@ -7,6 +7,7 @@ from typing import Any
 import flint
 
 from tropix.certify._certificate import Certificate
+from tropix.certify._check_balls import largest
 from tropix.certify._check_claim import Claim
 from tropix.certify._check_values import circuit_values
 from tropix.circuits import Circuit
@@ -25,4 +26,4 @@ class CircuitClaim(Claim):
         values = circuit_values(self.circuit, point)
         own = values[self.claim.label]
         others = [v for k, v in enumerate(values) if k != self.claim.label]
-        return [own - v for v in others], max(abs(float(flint.arb(v).mid())) for v in values)
+        return [own - v for v in others], largest([abs(flint.arb(v)) for v in values])

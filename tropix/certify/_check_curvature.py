@@ -13,8 +13,8 @@ from fractions import Fraction
 
 import flint
 
-from tropix.certify._check_balls import ZERO, Ball, largest
-from tropix.certify._check_claim import Fault, ball
+from tropix.certify._check_balls import ZERO, Ball, ball, largest
+from tropix.certify._check_fields import Fault
 from tropix.certify._check_heads import PiecesClaim
 from tropix.certify._pieces import Pieces
 from tropix.exact import Rationals

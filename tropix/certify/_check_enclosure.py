@@ -1,9 +1,7 @@
-"""Ranges and derivatives of a model on a ball, in Arb balls.
+"""Ranges and slopes of a model on a ball, in Arb balls.
 
 Ranges run forwards: affine functions of the input range over a ball exactly, ⊕_ε rises with its operands, Gibbs weights
-1/Σ_j exp((z_j − z_i)/ε) follow from differences. Derivatives run backwards, as lower and upper ends, so that signs that
-are certain stay so: the gradient of ⊕_ε is Σ_i π_i a_i = t + Σ_i π_i (a_i − t) for any t, as Σ π_i = 1. Where a maximum
-has kinks, the generalised derivatives (Clarke 1983) are enclosed.
+1/Σ_j exp((z_j − z_i)/ε) follow from differences. Upper bounds of the slopes' norms run with them and narrow them.
 """
 
 from __future__ import annotations
@@ -13,28 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 import flint
-import numpy as np
 
-from tropix.arrays import ObjectArray
-from tropix.certify._check_balls import (
-    ONE,
-    ZERO,
-    Ends,
-    Slopes,
-    bell,
-    column,
-    corners,
-    image,
-    joined,
-    largest,
-    matrix,
-    meet,
-    rate,
-    share,
-    split,
-    times,
-)
-from tropix.certify._check_claim import ball
+from tropix.certify._check_balls import ONE, ZERO, Ends, ball, column, largest, log_sum_exp, mean, share, split
+from tropix.certify._check_curves import bell, corners, image, rate
+from tropix.certify._check_reach import Room, ends_of
 from tropix.certify._steps import Bend, Join, Reading, Steps
 from tropix.exact import Rationals
 
@@ -48,21 +28,15 @@ class Region:
         radius: Fraction | None,
         p: float,
         scales: Sequence[Fraction],
-        room: Sequence[tuple[Fraction | None, Fraction | None]] | None,
+        room: Room | None,
     ) -> None:
         self.point, self.radius, self.p = point, radius, p
         self.key = p, tuple(scales)
         self.exact, self.scales = scales, [ball(s) for s in scales]
         if radius is None:
             return
-        steps = [(-radius * s, radius * s) for s in scales]
-        for i, (low, high) in enumerate(room or []):
-            steps[i] = (
-                steps[i][0] if low is None else max(steps[i][0], low),
-                steps[i][1] if high is None else min(steps[i][1], high),
-            )
-        self.below = column([ball(-low) for low, _ in steps])
-        self.above = column([ball(high) for _, high in steps])
+        low, high = ends_of(radius, scales, room)
+        self.below, self.above = column([ball(-a) for a in low]), column([ball(b) for b in high])
         self.at = column([ball(v) for v in point.fractions().tolist()])
 
     def norm(self, sizes: Sequence[Any]) -> Any:
@@ -96,7 +70,7 @@ class Region:
 
 
 class Enclosure:
-    """The ranges of all steps on a region, upper bounds of their slopes' norms, and their derivatives."""
+    """The ranges of all steps on a region, upper bounds of their slopes' norms."""
 
     def __init__(self, steps: Steps, region: Region) -> None:
         self.steps, self.region = steps, region
@@ -112,8 +86,6 @@ class Enclosure:
             else:
                 self._bend(number, step)
             self._narrow(number)
-
-    # -- ranges ---------------------------------------------------------------------------------------------------
 
     def read(self, reading: Reading) -> Ends | None:
         """The range of a reading; None for all numbers."""
@@ -180,7 +152,7 @@ class Enclosure:
         self.ranges[number] = (
             None
             if inner is None
-            else ([joined(inner[0][p], eps) for p in parts], [joined(inner[1][p], eps) for p in parts])
+            else ([log_sum_exp(inner[0][p], eps) for p in parts], [log_sum_exp(inner[1][p], eps) for p in parts])
         )
         self.steep[number] = None if steep is None else [
             mean(steep[p], shares[0][p], shares[1][p]) for p in parts
@@ -246,12 +218,12 @@ class Enclosure:
             found = [image(step.function, a, b) for a, b in zip(*inner[0], strict=True)]
             if all(low.is_finite() and high.is_finite() for low, high in found):
                 self.ranges[number] = [low for low, _ in found], [high for _, high in found]
-        rates = self._rates(step, inner[0])
+        rates = self.rates(step, inner[0])
         if rates is not None and steep[0] is not None:
             self.steep[number] = [(-a).max(b) * s for a, b, s in zip(*rates, steep[0], strict=True)]
 
     @staticmethod
-    def _rates(step: Bend, inner: Ends | None) -> Ends | None:
+    def rates(step: Bend, inner: Ends | None) -> Ends | None:
         """Ranges of the derivatives of a smooth function."""
         if inner is None:
             steepest = 2 / flint.arb.pi().sqrt()
@@ -262,119 +234,6 @@ class Enclosure:
             return None
         return [low for low, _ in found], [high for _, high in found]
 
-    # -- derivatives ----------------------------------------------------------------------------------------------
-
-    def jacobian(self, rows: Reading) -> Slopes | None:
-        """Enclosures (k, d) of the derivatives of some rows in the input; None where one is unbounded."""
-        count, width = rows.size, self.steps.dimension
-        waiting: dict[int, Slopes] = {}
-        for base, term in rows.terms.items():
-            whole = matrix(term.numerators, term.denominator)
-            waiting[base] = whole, whole
-        for number in sorted(self.steps.steps, reverse=True):
-            adjoint = waiting.pop(number, None)
-            if adjoint is None:
-                continue
-            gradient = self._gradient(number)
-            if gradient is None:
-                return None
-            for base, inner in gradient.items():
-                low, high = times(adjoint, inner)
-                known = waiting.get(base)
-                waiting[base] = (low, high) if known is None else (known[0] + low, known[1] + high)
-        nothing = flint.arb_mat(count, width)
-        return waiting.get(0, (nothing, nothing))
-
-    def _gradient(self, number: int) -> dict[int, Slopes] | None:
-        step = self.steps.steps[number]
-        if isinstance(step, Join):
-            form = self._weight_slopes if step.weights else self._join_slopes
-            return form(step, self.shares[number])
-        inner = [self.read(reading) for reading in step.readings]
-        if step.function == "product":
-            if inner[0] is None or inner[1] is None:
-                return None
-            factors: list[Ends | None] = [inner[1], inner[0]]
-        else:
-            factors = [self._rates(step, inner[0])]
-        found: dict[int, Slopes] = {}
-        for reading, factor in zip(step.readings, factors, strict=True):
-            if factor is None:
-                return None
-            for base in reading.terms:
-                part = self._scaled(factor, reading, base)
-                known = found.get(base)
-                found[base] = part if known is None else (known[0] + part[0], known[1] + part[1])
-        return found
-
-    def _scaled(self, factor: Ends, reading: Reading, base: int) -> Slopes:
-        """Each row of a reading times a number of its own."""
-        plus, _, entries = self.region.table(reading, base)
-        width = plus.ncols()
-        low, high = [], []
-        for i, entry in enumerate(entries):
-            ends = factor[0][i // width] * entry, factor[1][i // width] * entry
-            low.append(ends[0].min(ends[1]))
-            high.append(ends[0].max(ends[1]))
-        return flint.arb_mat(plus.nrows(), width, low), flint.arb_mat(plus.nrows(), width, high)
-
-    def _join_slopes(self, step: Join, shares: Ends) -> dict[int, Slopes]:
-        found = {}
-        for base, rows in step.reading.terms.items():
-            lower, upper, width = [], [], rows.shape[1]
-            for part in parts_of(step):
-                table = rows.numerators[part]
-                weights = [flint.arb_mat(1, len(table), end[part]) for end in shares]
-                leader = int(np.argmax([float(a.mid()) for a in shares[1][part]]))
-                first = self._around(table, rows.denominator, table[leader], weights)
-                low = self._around(table, rows.denominator, table.min(axis=0), weights)[0]
-                high = self._around(table, rows.denominator, table.max(axis=0), weights)[1]
-                ends = meet(first, (low, high))
-                lower += ends[0].entries()
-                upper += ends[1].entries()
-            found[base] = flint.arb_mat(step.size, width, lower), flint.arb_mat(step.size, width, upper)
-        return found
-
-    @staticmethod
-    def _around(table: ObjectArray, scale: int, middle: ObjectArray, weights: list[Any]) -> Slopes:
-        """T + Σ π_i (a_i − t)."""
-        start = matrix(middle[None, :], scale)
-        plus, minus = split(Rationals(table - middle, scale))
-        return start + weights[0] * plus - weights[1] * minus, start + weights[1] * plus - weights[0] * minus
-
-    def _weight_slopes(self, step: Join, shares: Ends) -> dict[int, Slopes] | None:
-        """∂π_i = Σ_j π_i π_j (a_i − a_j)/ε."""
-        if step.eps == 0 and not all(low > 0 or high < 1 for low, high in zip(*shares, strict=True)):
-            return None
-        found = {}
-        for base, rows in step.reading.terms.items():
-            lower, upper, width = [], [], rows.shape[1]
-            for part in parts_of(step):
-                table = rows.numerators[part]
-                for i in range(len(table)):
-                    ends = flint.arb_mat(1, width), flint.arb_mat(1, width)
-                    if step.eps > 0:
-                        own = shares[0][part][i], shares[1][part][i]
-                        powers = [
-                            flint.arb_mat(1, len(table), [x * v / ball(step.eps) for v in end[part]])
-                            for x, end in zip(own, shares, strict=True)
-                        ]
-                        plus, minus = split(Rationals(table[i] - table, rows.denominator))
-                        ends = powers[0] * plus - powers[1] * minus, powers[1] * plus - powers[0] * minus
-                    lower += ends[0].entries()
-                    upper += ends[1].entries()
-            found[base] = flint.arb_mat(step.size, width, lower), flint.arb_mat(step.size, width, upper)
-        return found
-
 
 def parts_of(step: Join) -> list[slice]:
     return [slice(a, b) for a, b in zip(step.segments[:-1].tolist(), step.segments[1:].tolist(), strict=True)]
-
-
-def mean(values: list[Any], low: list[Any], high: list[Any]) -> Any:
-    """An upper bound of Σ π_i v_i."""
-    top = largest(values)
-    best = top - sum((a * (top - v) for a, v in zip(low, values, strict=True)), ZERO)
-    t = values[max(range(len(values)), key=lambda i: float(high[i].mid()))]
-    other = sum((((v - t) * a).max((v - t) * b) for v, a, b in zip(values, low, high, strict=True)), t)
-    return best.min(other)

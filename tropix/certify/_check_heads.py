@@ -24,11 +24,15 @@ import numpy as np
 
 from tropix.arrays import FloatArray
 from tropix.certify._certificate import Certificate
-from tropix.certify._check_claim import Claim, Fault, ball, fraction, index
+from tropix.certify._check_balls import ball
+from tropix.certify._check_claim import Claim
+from tropix.certify._check_fields import Fault, by_index, fraction, index
 from tropix.certify._pieces import Classes, Pieces
 from tropix.exact import Rationals
 
 MAX_DEPTH = 200
+MAX_NUMBERS = 4_000_000
+"""So many coordinates of midpoints are read: a short text may ask for much memory."""
 ZERO, ONE = Fraction(0), Fraction(1)
 
 _tables: WeakKeyDictionary[Pieces, tuple[Any, int]] = WeakKeyDictionary()
@@ -52,6 +56,21 @@ def _entropy(weights: Sequence[int], denominator: int) -> Any:
     return total
 
 
+def _corners(count: int, midpoints: Sequence[Any]) -> list[list[Fraction]]:
+    """The corners of a simplex and midpoints of two corners before them, of which none is halved too often."""
+    if count * len(midpoints) > MAX_NUMBERS:
+        raise Fault("the evidence has too many midpoints")
+    corners = [[ONE if i == j else ZERO for j in range(count)] for i in range(count)]
+    depths = [0] * count
+    for one, other in midpoints:
+        a, b = index(one, len(corners)), index(other, len(corners))
+        depths.append(max(depths[a], depths[b]) + 1)
+        if depths[-1] > MAX_DEPTH:
+            raise Fault("a midpoint lies too deep")
+        corners.append([(u + v) / 2 for u, v in zip(corners[a], corners[b], strict=True)])
+    return corners
+
+
 class PiecesClaim(Claim):
     """A certificate whose evidence is multipliers for each rival."""
 
@@ -69,9 +88,7 @@ class PiecesClaim(Claim):
 
     def check_radius(self) -> None:
         """One proof for each rival."""
-        proofs = {index(proof["rival"]): proof for proof in self.claim.evidence["rivals"]}
-        if len(proofs) < len(self.claim.evidence["rivals"]):
-            raise Fault("there is evidence against one class twice")
+        proofs = by_index(((proof["rival"], proof) for proof in self.claim.evidence["rivals"]), "against class")
         for k in range(self.classes):
             if k != self.claim.label:
                 if k not in proofs:
@@ -97,9 +114,7 @@ class PiecesClaim(Claim):
     def _check_rival(self, k: int, proof: dict[str, Any]) -> None:
         rival = self.functions[k]
         count = len(rival.bias)
-        corners = [[ONE if i == j else ZERO for j in range(count)] for i in range(count)]
-        for a, b in proof.get("midpoints", []):
-            corners.append([(u + v) / 2 for u, v in zip(corners[index(a)], corners[index(b)], strict=True)])
+        corners = _corners(count, proof.get("midpoints", []))
         rows = proof["multipliers"]
         if len(rows) == 1:
             rows = rows * len(corners)
@@ -136,7 +151,8 @@ class PiecesClaim(Claim):
         for row, place in zip(left, places.ravel().tolist(), strict=True):
             slope = [int(a - b) for a, b in zip(row, right[place], strict=True)]
             level = sum(map(mul, slope[:-1], here)) + slope[-1] * self.point.denominator
-            height = flint.arb(flint.fmpq(level, common * self.point.denominator)) + self.reach(slope[:-1], common)
+            rise, square = self.reach.bound(slope[:-1], common)
+            height = flint.arb(flint.fmpq(level, common * self.point.denominator) + rise) + flint.arb(square).sqrt()
             found.append(height - heats[place] if heats else height)
         return found
 

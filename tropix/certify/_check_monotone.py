@@ -7,8 +7,9 @@ from typing import Any
 
 from tropix.certify._certificate import Certificate
 from tropix.certify._check_balls import Ball, largest
-from tropix.certify._check_claim import Fault
+from tropix.certify._check_derivatives import jacobian
 from tropix.certify._check_enclosure import Enclosure, Region
+from tropix.certify._check_fields import Fault
 from tropix.certify._check_slopes import SlopesClaim
 from tropix.certify._steps import Steps
 from tropix.exact import Rationals
@@ -16,7 +17,7 @@ from tropix.exact import Rationals
 
 def signed(steps: Steps, region: Region, inputs: list[list[int]]) -> list[tuple[Ball, Ball]] | None:
     """Ends of s·∂F/∂x_i on a region for the inputs i with their signs s; None where one is unbounded."""
-    found = Enclosure(steps, region).jacobian(steps.output)
+    found = jacobian(Enclosure(steps, region), steps.output)
     if found is None:
         return None
     low, high = found[0].entries(), found[1].entries()

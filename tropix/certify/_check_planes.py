@@ -21,14 +21,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import flint
 import numpy as np
 
-from tropix.arrays import ObjectArray
+from tropix.certify._check_balls import ONE, zeros
 from tropix.certify._check_circuit import CircuitClaim
-from tropix.certify._check_claim import Fault, fraction
-from tropix.certify._check_nodes import Leaf
-from tropix.certify._check_region import Region
+from tropix.certify._check_fields import Fault, fraction, index
+from tropix.certify._check_leaf import Leaf
+from tropix.certify._check_part import Part
 from tropix.circuits import LogSumExp
 
 MAX_DEPTH = 400
@@ -43,57 +42,54 @@ class PlanesClaim(CircuitClaim):
     def check_radius(self) -> None:
         """One tree of parts for each group of rivals."""
         claim, left = self.claim, {k for k in range(self.classes) if k != self.claim.label}
-        room = self.room or [(None, None)] * len(self.scales)
-        region = Region.around(fraction(claim.radius), claim.norm.p, self.scales, room)
+        part = Part.around(fraction(claim.radius), claim.norm.p, self.scales, self.room)
         for proof in claim.evidence["proofs"]:
-            rivals = sorted({int(k) for k in proof["rivals"]})
-            if not left.issuperset(rivals):
+            rivals = sorted(index(k, self.classes) for k in proof["rivals"])
+            if not left.issuperset(rivals) or len(set(rivals)) < len(rivals):
                 raise Fault("the evidence names a class twice, or none of the rivals")
-            self._part(proof["tree"], rivals, region, 0)
+            self._part(proof["tree"], rivals, part, 0)
             left -= set(rivals)
         if left:
             raise Fault(f"there is no evidence against class {min(left)}")
 
-    def _part(self, tree: dict[str, Any], rivals: list[int], region: Region, depth: int) -> None:
+    def _part(self, tree: dict[str, Any], rivals: list[int], part: Part, depth: int) -> None:
         self.parts += 1
         if depth > MAX_DEPTH or self.parts > MAX_PARTS:
             raise Fault("the tree is too large")
-        if region.empty:
+        if part.empty:
             return
         if "parts" not in tree:
-            self._leaf(tree, rivals, region)
+            self._leaf(tree, rivals, part)
             return
         if "tie" in tree:
-            node, first, second = (int(v) for v in tree["tie"])
+            node, first, second = (index(v) for v in tree["tie"])
             level = fraction(tree["at"])
             self._require_tie(node, first, second)
-            halves = region.tied(node, first, second, level)
+            halves = part.tied(node, first, second, level)
         else:
-            axis = int(tree["input"])
-            if not 0 <= axis < len(self.scales):
-                raise Fault("a part is split across an input that the model does not have")
-            halves = region.cut(axis, fraction(tree["at"]) - self.point.fractions().tolist()[axis])
+            axis = index(tree["input"], len(self.scales))
+            halves = part.cut(axis, fraction(tree["at"]) - self.point.fractions().tolist()[axis])
         if len(tree["parts"]) != 2:
             raise Fault("a split has two parts")
-        for part, half in zip(tree["parts"], halves, strict=True):
-            self._part(part, rivals, half, depth + 1)
+        for inner, half in zip(tree["parts"], halves, strict=True):
+            self._part(inner, rivals, half, depth + 1)
 
     def _require_tie(self, node: int, first: int, second: int) -> None:
-        found = self.circuit.nodes[node] if 0 <= node < len(self.circuit.nodes) else None
+        found = self.circuit.nodes[node] if node < len(self.circuit.nodes) else None
         if not isinstance(found, LogSumExp) or first == second:
             raise Fault("a part is split by a tie of a node that has none")
-        if min(first, second) < 0 or len(set(np.searchsorted(found.segments, [first, second], side="right"))) > 1:
+        if len(set(np.searchsorted(found.segments, [first, second], side="right"))) > 1:
             raise Fault("a tie belongs to two segments")
         if max(first, second) >= found.segments[-1]:
             raise Fault("a tie names an entry that the node does not read")
 
-    def _leaf(self, tree: dict[str, Any], rivals: list[int], region: Region) -> None:
-        bounds = Leaf(self.circuit, region, self.point, tree.get("nodes", {}))
+    def _leaf(self, tree: dict[str, Any], rivals: list[int], part: Part) -> None:
+        bounds = Leaf(self.circuit, part, self.point, tree.get("nodes", {}))
         if bounds.empty:
             return
-        rows: ObjectArray = np.full((len(rivals), self.classes), flint.arb(0), dtype=object)
-        rows[:, self.claim.label] = flint.arb(1)
-        rows[np.arange(len(rivals)), rivals] = flint.arb(-1)
+        rows = zeros(len(rivals), self.classes)
+        rows[:, self.claim.label] = ONE
+        rows[np.arange(len(rivals)), rivals] = -ONE
         own: Sequence[dict[str, Any]] = [tree.get("rivals", {}).get(str(k), {}) for k in rivals]
         for k, bound in zip(rivals, bounds.least_margins(rows, own), strict=True):
             if not bound > 0:

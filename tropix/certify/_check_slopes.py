@@ -15,9 +15,11 @@ import flint
 import numpy as np
 
 from tropix.certify._certificate import Certificate
-from tropix.certify._check_balls import Ball, largest, least
-from tropix.certify._check_claim import Claim, Fault, ball
-from tropix.certify._check_enclosure import Enclosure, Region, mean
+from tropix.certify._check_balls import Ball, ball, largest, least, mean
+from tropix.certify._check_claim import Claim
+from tropix.certify._check_derivatives import jacobian
+from tropix.certify._check_enclosure import Enclosure, Region
+from tropix.certify._check_fields import Fault
 from tropix.certify._steps import Join, Reading, Steps
 from tropix.exact import Rationals
 
@@ -38,11 +40,11 @@ def difference_rows(steps: Steps, label: int) -> tuple[Reading, list[int]]:
 def steepness(enclosure: Enclosure, label: int) -> list[Any | None]:
     """Upper bounds of the Lipschitz constants of F_c − F_k on the region; None without one."""
     rows, rivals = difference_rows(enclosure.steps, label)
-    region, jacobian, norms = enclosure.region, enclosure.jacobian(rows), enclosure.slope(rows)
+    region, ends, norms = enclosure.region, jacobian(enclosure, rows), enclosure.slope(rows)
     width, found = enclosure.steps.dimension, []
     sizes = None
-    if jacobian is not None:
-        sizes = [(-a).max(b) for a, b in zip(jacobian[0].entries(), jacobian[1].entries(), strict=True)]
+    if ends is not None:
+        sizes = [(-a).max(b) for a, b in zip(ends[0].entries(), ends[1].entries(), strict=True)]
     for i, k in enumerate(rivals):
         known = [] if sizes is None else [region.norm(sizes[i * width : (i + 1) * width])]
         known += [] if norms is None else [norms[i]]

@@ -1,4 +1,4 @@
-"""Where a bound has to hold: the ball of a certificate in its box, and parts of it; linear functions there."""
+"""Parts of the ball of a certificate in its box, cut and tied by splits, and linear functions on them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import flint
 import numpy as np
 
 from tropix.arrays import ObjectArray
-
-
-def balls(values: list[Fraction]) -> ObjectArray:
-    """Enclosures of rationals."""
-    return np.array([flint.arb(flint.fmpq(v.numerator, v.denominator)) for v in values], dtype=object)
+from tropix.certify._check_balls import ZERO, ball, balls
+from tropix.certify._check_reach import Room, ends_of
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class Part:
     """The δ with ‖δ/s‖_p ≤ r and low ≤ δ ≤ high, at points where decided ties hold.
 
     ``ties`` by node: entries a and b of its source and a level t, with v_a − v_b ≥ t.
@@ -32,23 +29,17 @@ class Region:
     ties: dict[int, list[tuple[int, int, Fraction]]] = field(default_factory=dict)
 
     @classmethod
-    def around(
-        cls, radius: Fraction, p: float, scales: list[Fraction], room: list[tuple[Fraction | None, Fraction | None]]
-    ) -> Region:
+    def around(cls, radius: Fraction, p: float, scales: list[Fraction], room: Room | None) -> Part:
         """The ball within the room that a box leaves."""
-        low, high = [], []
-        for scale, (below, above) in zip(scales, room, strict=True):
-            low.append(-radius * scale if below is None else max(below, -radius * scale))
-            high.append(radius * scale if above is None else min(above, radius * scale))
-        return cls(radius, p, scales, low, high)
+        return cls(radius, p, scales, *ends_of(radius, scales, room))
 
-    def cut(self, axis: int, at: Fraction) -> tuple[Region, Region]:
+    def cut(self, axis: int, at: Fraction) -> tuple[Part, Part]:
         """The parts below and above δ_axis = at."""
         high, low = list(self.high), list(self.low)
         high[axis], low[axis] = min(high[axis], at), max(low[axis], at)
         return replace(self, high=high), replace(self, low=low)
 
-    def tied(self, node: int, first: int, second: int, level: Fraction) -> tuple[Region, Region]:
+    def tied(self, node: int, first: int, second: int, level: Fraction) -> tuple[Part, Part]:
         """The parts where the difference of two entries is at least a level, and at most."""
         held = self.ties.get(node, [])
         sides = (first, second, level), (second, first, -level)
@@ -80,7 +71,7 @@ class Region:
         bound = np.where(rows > 0, rows * low, rows * high).sum(axis=1)
         if self.p == np.inf or not rows.shape[1]:
             return np.asarray(bound)
-        radius, scales = balls([self.radius])[0], balls(self.scales)
+        radius, scales = ball(self.radius), balls(self.scales)
         multipliers = self._multipliers(rows)
         for r, row in enumerate(rows):
             mu = flint.arb(float(multipliers[r]))
@@ -90,7 +81,7 @@ class Region:
                     total -= _rise(v, mu, s, a, b, self.p)
                 bound[r] = bound[r].max(total)
             if self.p == 2:  # Cauchy
-                bound[r] = bound[r].max(-radius * sum((row * scales) ** 2, flint.arb(0)).sqrt())
+                bound[r] = bound[r].max(-radius * sum((row * scales) ** 2, ZERO).sqrt())
         return np.asarray(bound)
 
     def _multipliers(self, rows: ObjectArray) -> np.ndarray:
@@ -117,7 +108,7 @@ def _rise(v: Any, mu: Any, s: Any, low: Any, high: Any, p: float) -> Any:
     """An upper bound of v δ − μ |δ/s|^p for low ≤ δ ≤ high."""
     if p == 1:
         found = (v * low - mu * abs(low) / s).max(v * high - mu * abs(high) / s)
-        return found if low > 0 or high < 0 else found.max(flint.arb(0))
+        return found if low > 0 or high < 0 else found.max(ZERO)
     best = v * s * s / (2 * mu)
     if best >= high:
         return v * high - mu * (high / s) ** 2
