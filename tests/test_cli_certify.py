@@ -471,7 +471,7 @@ def test_labels_that_the_model_does_not_have(tropix: Any, model: Path, tmp_path:
     np.savez(tmp_path / "d.npz", x=POINTS, y=np.array([0, 1, 2, 3, 0]))
     for command in (["attack", "--radius", 1], ["certify"]):
         err = refused(tropix, command[0], model, "--data", tmp_path / "d.npz", *command[1:])
-        assert "label 3 of point 3: the model has 3 classes" in err
+        assert "label 3 of point 3: the model has classes 0 to 2" in err
 
 
 # -- properties -------------------------------------------------------------------------------------------------------
