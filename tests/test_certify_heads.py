@@ -298,6 +298,13 @@ def test_trees_must_cover_the_simplex() -> None:
         ({"x": [0.0] * 6, "box": (2, 1)}, "empty"),
         ({"x": [0.0] * 6, "gap": 0.0}, "gap"),
         ({"x": [0.0] * 6, "time_limit": -1.0}, "time limit"),
+        ({"x": [1j] * 6}, "real numbers"),
+        ({"x": ["a"] * 6}, "real numbers"),
+        ({"x": [0.0] * 6, "radius": "a"}, "radius"),
+        ({"x": [0.0] * 6, "radius": True}, "radius"),
+        ({"x": [0.0] * 6, "gap": "a"}, "gap"),
+        ({"x": [0.0] * 6, "seed": -1}, "seed"),
+        ({"x": [0.0] * 6, "seed": 1.5}, "seed"),
     ],
 )
 def test_bad_input_is_refused(arguments: dict, message: str) -> None:
@@ -314,6 +321,8 @@ def test_other_models_and_files_are_refused() -> None:
         certify(builder.build(deep), [0.0], method="combined")
     with pytest.raises(InvalidInput, match="one function a class"):
         certify([], [0.0])
+    with pytest.raises(InvalidInput, match="found NoneType"):
+        certify(None, [0.0])
     for text in ("", "[]", '{"format": "other"}', "{}"):
         with pytest.raises(FormatError):
             Certificate.from_json(text)

@@ -175,6 +175,19 @@ def test_interrupted_runs_say_so(
     assert old.read_text() == "an older run"
 
 
+def test_an_interrupted_attack_keeps_the_certificates(
+    tropix: Any, model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "attack", stopping)
+    code, out, _ = tropix("certify", model, "--data", data, "--method", "tangent", "--json")
+    assert code == 130
+    report = json.loads(out)
+    assert (len(report["points"]), report["partial"]) == (5, True)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to a group of processes")
 def test_ctrl_c_ends_all_processes(models: Path, tmp_path: Path) -> None:
     folder = tmp_path / "proofs"
@@ -536,6 +549,10 @@ def test_bad_files_and_options_of_properties(tropix: Any, model: Path, tmp_path:
     assert "cannot be read" in refused(tropix, "certify", model, "--property", tmp_path / "none.vnnlib")
     path = written(tmp_path, DECLARED + BOX + "(assert (>= Y_0 0))")
     assert "--radius" in refused(tropix, "certify", model, "--property", path, "--radius", 1)
+    others = ("--method", "exact", "--norm", "inf", "--gap", 0.1, "--workers", 2)
+    assert "--method, --norm, --gap, --workers: a --property" in refused(
+        tropix, "certify", model, "--property", path, *others
+    )
     assert "unknown suffix" in refused(tropix, "certify", model, "--property", path, "-o", "w.csv")
 
 

@@ -40,12 +40,11 @@ def certify(
     seed: int = 0,
 ) -> Certificate:
     """A radius around x (d,) in which the label stays the same, with evidence; see `certify_all`."""
-    point = np.asarray(x, dtype=np.float64)
-    if point.ndim != 1:
-        raise InvalidInput(f"one point (d,) is expected, found shape {point.shape}: use certify_all")
+    if np.ndim(x) != 1:
+        raise InvalidInput(f"one point (d,) is expected, found shape {np.shape(x)}: use certify_all")
     labels = None if label is None else [label]
     return certify_all(
-        model, point[None, :], labels, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit,
+        model, np.asarray(x)[None, :], labels, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit,
         gap=gap, seed=seed,
     )[0]  # fmt: skip
 

@@ -59,6 +59,8 @@ def classes_of_circuit(logits: Circuit) -> Classes:
 
 def classes_of_functions(model: Sequence[LogSumExp | TropicalPolynomial]) -> Classes:
     """One function a class; a single function decides against 0."""
+    if isinstance(model, str) or not isinstance(model, Sequence):
+        raise InvalidInput(f"expected a circuit or a list of log-sum-exp functions, found {type(model).__name__}")
     functions = tuple(_read_function(f) for f in model)
     if not functions or len({f.weights.shape[1] for f in functions}) != 1:
         raise InvalidInput("expected one function a class, all of the same variables")

@@ -35,7 +35,7 @@ def regression(
 ) -> dict[str, Any]:
     """The property |F_j − y_j| < t, with y (m,) the values of all outputs."""
     chosen = chosen_outputs(circuit, outputs)
-    if isinstance(tolerance, bool) or not 0 < tolerance < np.inf:
+    if isinstance(tolerance, bool | str | complex) or not 0 < tolerance < np.inf:
         raise InvalidInput(f"tolerance {tolerance!r}: expected a finite number > 0")
     taken = real_array(values, "values", 1)[chosen]
     return {"kind": "regression", "outputs": chosen, "values": taken.tolist(), "tolerance": float(tolerance)}

@@ -40,12 +40,18 @@ def request_of(
         raise InvalidInput("the valid inputs must be a box, not a polyhedron")
     if domain is not None and domain.outside(rows):
         raise InvalidInput(f"point {domain.outside(rows)[0]} lies outside the box of valid inputs")
-    if radius is not None and not 0 < radius < CAP:
+    if radius is not None and not (_is_number(radius) and 0 < radius < CAP):
         raise InvalidInput(f"radius {radius!r}: expected a number > 0 and below {CAP:g}")
     if method not in get_args(Method):
         raise InvalidInput(f"method {method!r}: expected one of {', '.join(get_args(Method))}")
-    if not 0 < gap < 1:
+    if not (_is_number(gap) and 0 < gap < 1):
         raise InvalidInput(f"gap {gap!r}: expected a number between 0 and 1")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInput(f"seed {seed!r}: expected a whole number >= 0")
     if labels is not None and np.shape(labels) != (len(rows),):
         raise InvalidInput(f"labels have shape {np.shape(labels)}: expected ({len(rows)},), one a point")
     return Request(rows, labels, measure, radius, domain, method, gap, seed)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

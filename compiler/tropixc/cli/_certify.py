@@ -108,6 +108,9 @@ def certify_command(
             "--labels": labels, "--scale": scale, "--radius": radius, "--box": box, "--limit": limit, "--index": index,
             "--certificates": certificates, "--plot": plot, "--csv": as_csv or None, "--time-limit": time_limit,
         }  # fmt: skip
+        others |= {name: value if value != usual else None for name, value, usual in (
+            ("--method", method, "auto"), ("--norm", norm, "2"), ("--gap", gap, 1e-3), ("--workers", workers, 1)
+        )}  # fmt: skip
         if given := [name for name, value in others.items() if value not in (None, [])]:
             raise InvalidInput(f"{', '.join(given)}: a --property says itself what it is about")
         decide_property(model, wanted, timeout, seed, graph_output, as_json, target)
@@ -171,7 +174,11 @@ def _certify_data(
     from tropixc.lowerings import write_all
 
     found, whole = certified(loaded, data, asked, certificates)
-    attacks = _attacks(loaded, data, asked, found) if whole else [None] * len(found)
+    attacks: list[AttackResult | None] = [None] * len(found)
+    try:
+        attacks = _attacks(loaded, data, asked, found) if whole else attacks
+    except KeyboardInterrupt:
+        whole = False
     truth = None if data.labels is None else data.labels[: len(found)]
     summary = summarise(found, attacks, truth, asked.radii)
     report = report_of(loaded, data, asked, found, summary, partial=not whole)
