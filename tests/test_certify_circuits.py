@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tropix.certify import Certificate, Norm, certify, certify_all, check
+from tropix.certify._attack import project
 from tropix.certify._attack_circuits import Target, descend, nearest_witnesses
 from tropix.circuits import Circuit, CircuitBuilder, Gibbs, Pointwise, Product
 from tropix.deadline import Deadline
@@ -317,3 +318,9 @@ def test_one_weight_of_a_wide_softmax_is_compared_with_zero() -> None:
         assert not np.isfinite(found.upper) or changed.min() < changed.max() or 0 in changed
         inside = circuit(np.linspace(x - found.radius, x + found.radius, 101)[:, None])[:, 0] > 0
         assert (inside == (found.label == 1)).all()
+
+
+def test_attacks_on_functions_that_grow_slowly_look_very_far() -> None:
+    """The label changes nowhere: steps of 1e11 and lengths of 0 are projected without overflow."""
+    shifts = project(np.array([[0.0], [7.4e11], [0.0]]), np.array([[7.1e11], [7.1e11], [0.0]]), 2.0)
+    assert shifts.ravel().tolist() == [0.0, 7.1e11, 0.0]

@@ -39,6 +39,9 @@ def rounded(rng: np.random.Generator, d: int) -> np.ndarray:
     return np.round(rng.normal(size=d), int(rng.integers(0, 6)))
 
 
+ONE_LAYER = ("tangent", "combined", "exact")
+
+
 def the_radii_hold(subject: Subject, methods: tuple[str, ...], rng: np.random.Generator) -> None:
     """Every method's certificate is proved, no attack finds another label in its ball, and the order is right."""
     d = subject.dimension
@@ -97,7 +100,10 @@ def the_order_is_right(
     else:
         assert radii["interval"] <= radii["linear"] * slack
         assert radii["linear"] <= radii["branching"] * slack
-        assert radii["linear"] <= radii["auto"] * slack
+        # where classes are single layers after all, auto closes the gap to 1e-3, and rounds multipliers
+        assert min(radii["linear"], 1e9) <= radii["auto"] * (
+            1 + 1.001e-3 if found["auto"].method in ONE_LAYER else slack
+        )
 
 
 def sandwich(subject: Subject, exact: Any, x: np.ndarray, label: int, p: float, scale: np.ndarray, box: Any) -> None:

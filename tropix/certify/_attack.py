@@ -266,7 +266,7 @@ def project(shifts: FloatArray, radii: npt.ArrayLike, p: float) -> FloatArray:
         return np.asarray(np.clip(shifts, -limits, limits))
     if p == 2:
         lengths = np.linalg.norm(shifts, axis=1, keepdims=True)
-        return np.asarray(shifts * np.minimum(1.0, limits / np.maximum(lengths, 1e-300)))
+        return np.asarray(shifts * (limits / np.maximum(np.maximum(lengths, limits), 1e-300)))
     sizes = np.abs(shifts)
     ordered = -np.sort(-sizes, axis=1)
     excess = np.cumsum(ordered, axis=1) - limits

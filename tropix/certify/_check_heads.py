@@ -81,10 +81,10 @@ class PiecesClaim(Claim):
 
     def margins(self, point: Rationals) -> tuple[list[Any], Any]:
         """Differences of the functions' values; the largest of their pieces is the size."""
-        own = self._value(self.own, point)
-        others = [f for k, f in enumerate(self.functions) if k != self.claim.label]
-        size = max(abs(z) for f in self.functions for z in self._logits(f, point))
-        return [own - self._value(f, point) for f in others], size
+        logits = [self._logits(f, point) for f in self.functions]
+        values = [self._value(f, z) for f, z in zip(self.functions, logits, strict=True)]
+        own = values.pop(self.claim.label)
+        return [own - value for value in values], max(max(max(z), -min(z)) for z in logits)
 
     def check_radius(self) -> None:
         """One proof for each rival."""
@@ -101,8 +101,8 @@ class PiecesClaim(Claim):
         column = flint.fmpz_mat([[int(n)] for n in point.numerators] + [[point.denominator]])
         return [flint.fmpq(z, scale * point.denominator) for z in (table * column).entries()]
 
-    def _value(self, function: Pieces, point: Rationals) -> Any:
-        logits = self._logits(function, point)
+    @staticmethod
+    def _value(function: Pieces, logits: list[Any]) -> Any:
         top = max(logits)
         if function.eps == 0:
             return top
@@ -135,12 +135,11 @@ class PiecesClaim(Claim):
             raise Fault("multipliers must be nonnegative with sum 1")
         table, scale = _table(self.own)
         own, own_scale = multipliers.to_flint() * table, scale * multipliers.denominator
-        table, scale = _table(rival)
-        power = max(q.denominator for corner in corners for q in corner)
-        whole = power == 1  # the corners of the simplex itself
-        numbers = [[int(q) if whole else int(q * power) for q in corner] for corner in corners]
-        weights = flint.fmpz_mat(numbers)
-        theirs, their_scale = weights * table, scale * power
+        theirs, their_scale = _table(rival)
+        if len(corners) > len(rival.bias):  # not the corners of the simplex alone, whose rows are the table's
+            power = max(q.denominator for corner in corners for q in corner)
+            weights = flint.fmpz_mat([[int(q * power) for q in corner] for corner in corners])
+            theirs, their_scale = weights * theirs, their_scale * power
         # λ·(W, b) and q·(U, c) over one denominator; the last column is taken at x with a 1 beside it
         common = math.lcm(own_scale, their_scale)
         left, right = (theirs * (common // their_scale)).tolist(), (own * (common // own_scale)).tolist()
