@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tropix.certify import Certificate, Norm, certify, certify_all, check
-from tropix.certify._attack import project
 from tropix.certify._attack_circuits import Target, descend, nearest_witnesses
+from tropix.certify._descent import project
 from tropix.circuits import Circuit, CircuitBuilder, Gibbs, Pointwise, Product
 from tropix.deadline import Deadline
 from tropix.errors import Unsupported

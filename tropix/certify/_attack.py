@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box
 from tropix.certify._ball import Ball
+from tropix.certify._descent import lowest, project, steepest
 from tropix.certify._heads import CAP, Heads
 from tropix.certify._heads_exact import entropy
 from tropix.exact import Rationals
@@ -197,34 +197,27 @@ def descend(
     low, high = np.repeat(low, count, 0), np.repeat(high, count, 0)
     limits, marks = np.repeat(radii, count)[:, None], np.repeat(labels, count)
     logits = np.repeat(points @ heads.weights.T + heads.bias, count, 0)
-    shifts = project(rng.uniform(-1, 1, (n * count, d)) * limits, limits, heads.norm.p)
-    shifts[::count] = 0.0
+    starts = project(rng.uniform(-1, 1, (n * count, d)) * limits, limits, heads.norm.p)
+    starts[::count] = 0.0
     for place, risen in enumerate(_risen(heads, points, labels, radii, count // 2), start=1):
-        shifts[place::count] = risen
-    shifts = np.clip(shifts, low, high)
-    best, kept = np.full(n * count, np.inf), shifts.copy()
+        starts[place::count] = risen
     everyone = np.arange(n * count)
-    for step in range(steps + 1):
+
+    def slopes(shifts: FloatArray) -> tuple[FloatArray, FloatArray]:
         here = logits + shifts @ heads.slopes.T
         values = heads.values(here)
         own = values[everyone, marks].copy()
         values[everyone, marks] = -np.inf
         rivals = values.argmax(axis=1)
-        margins = own - values[everyone, rivals]
-        better = margins < best
-        best[better], kept[better] = margins[better], shifts[better]
-        if step == steps:
-            break
         gradient = np.zeros((n * count, d))
         weights = [heads.gibbs(here, k) for k in range(len(heads))]
         for k in range(len(heads)):
-            for rows, sign in ((marks == k, -1.0), (rivals == k, 1.0)):
+            for rows, sign in ((marks == k, 1.0), (rivals == k, -1.0)):
                 if rows.any():
                     gradient[rows] += sign * weights[k][rows] @ heads.slopes[heads.part(k)]
-        length = limits * max(0.02, 1.5 * (1 - step / steps) ** 2)
-        shifts = np.clip(project(shifts + length * steepest(gradient, heads.norm.p), limits, heads.norm.p), low, high)
-    order = best.reshape(n, count).argmin(axis=1) + count * np.arange(n)
-    return kept[order], best[order]
+        return own - values[everyone, rivals], gradient
+
+    return lowest(slopes, starts, limits, (low, high), heads.norm.p, steps, count)
 
 
 def _risen(heads: Heads, points: FloatArray, labels: IntArray, radii: FloatArray, count: int) -> Iterator[FloatArray]:
@@ -244,33 +237,3 @@ def _risen(heads: Heads, points: FloatArray, labels: IntArray, radii: FloatArray
     order = np.argsort(-heights, axis=1, kind="stable")
     for j in order.T[: min(count, total - 1)]:
         yield radii[:, None] * steepest(heads.slopes[j] - tangent, heads.norm.p)
-
-
-def steepest(gradient: FloatArray, p: float) -> FloatArray:
-    """The direction of norm 1 in which a linear function rises fastest."""
-    if p == np.inf:
-        return np.sign(gradient)
-    if p == 2:
-        return np.asarray(gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-300))
-    found = np.zeros_like(gradient)
-    rows = np.arange(len(gradient))
-    top = np.abs(gradient).argmax(axis=1)
-    found[rows, top] = np.sign(gradient[rows, top])
-    return found
-
-
-def project(shifts: FloatArray, radii: npt.ArrayLike, p: float) -> FloatArray:
-    """The points of the balls of radii (n, 1) that are nearest to rows (n, d) in the Euclidean sense."""
-    limits = np.asarray(radii, dtype=np.float64)
-    if p == np.inf:
-        return np.asarray(np.clip(shifts, -limits, limits))
-    if p == 2:
-        lengths = np.linalg.norm(shifts, axis=1, keepdims=True)
-        return np.asarray(shifts * (limits / np.maximum(np.maximum(lengths, limits), 1e-300)))
-    sizes = np.abs(shifts)
-    ordered = -np.sort(-sizes, axis=1)
-    excess = np.cumsum(ordered, axis=1) - limits
-    ranks = np.arange(1, shifts.shape[1] + 1)
-    last = np.maximum((ordered * ranks > excess).sum(axis=1, keepdims=True), 1)
-    level = np.maximum(np.take_along_axis(excess, last - 1, axis=1) / last, 0.0)
-    return np.asarray(np.sign(shifts) * np.maximum(sizes - level, 0.0))

@@ -9,8 +9,9 @@ import numpy as np
 
 from tropix.arrays import FloatArray, IntArray
 from tropix.boxes import Box
-from tropix.certify._attack import Witness, project, steepest
+from tropix.certify._attack import Witness
 from tropix.certify._check_values import circuit_values
+from tropix.certify._descent import lowest, project, steepest
 from tropix.certify._norms import Norm
 from tropix.circuits import Circuit
 from tropix.circuits._evaluation import node_values, pull_back
@@ -93,23 +94,12 @@ def descend(
     rng = np.random.default_rng(seed)
     low, high = (np.repeat(end, count, 0) for end in target.room(points, box))
     centres, marks, limits = np.repeat(points, count, 0), np.repeat(labels, count), np.repeat(radii, count)[:, None]
-    p = target.norm.p
-    shifts = project(rng.uniform(-1, 1, (n * count, d)) * limits, limits, p)
-    shifts[::count] = 0.0
-    shifts = np.clip(shifts, low, high)
-    best, kept = np.full(n * count, np.inf), shifts.copy()
-    for step in range(steps + 1):
-        margins, gradient = target.slopes(target.moved(centres, shifts, box), marks)
-        better = margins < best
-        best[better], kept[better] = margins[better], shifts[better]
-        if step == steps:
-            break
-        blocked = ((shifts <= low) & (gradient > 0)) | ((shifts >= high) & (gradient < 0))
-        length = limits * max(0.02, 1.5 * (1 - step / steps) ** 2)
-        move = steepest(np.where(blocked, 0.0, -gradient), p)
-        shifts = np.clip(project(shifts + length * move, limits, p), low, high)
-    order = best.reshape(n, count).argmin(axis=1) + count * np.arange(n)
-    return kept[order], best[order]
+    starts = project(rng.uniform(-1, 1, (n * count, d)) * limits, limits, target.norm.p)
+    starts[::count] = 0.0
+    return lowest(
+        lambda shifts: target.slopes(target.moved(centres, shifts, box), marks),
+        starts, limits, (low, high), target.norm.p, steps, count,
+    )  # fmt: skip
 
 
 def boundary(

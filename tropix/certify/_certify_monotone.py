@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from tropix.arrays import FloatArray
 from tropix.boxes import Box, BoxLike
-from tropix.certify._attack import steepest
 from tropix.certify._certificate import Certificate, status_of
 from tropix.certify._certify_properties import one_point
 from tropix.certify._certify_slopes import PRECISION, ROOM, region_of
 from tropix.certify._check_monotone import signed
+from tropix.certify._descent import steepest
 from tropix.certify._engine import Request
 from tropix.certify._heads import CAP
 from tropix.certify._models import Subject
