@@ -180,7 +180,7 @@ def test_blocks_know_the_number_of_a_point() -> None:
     model = three_classes()
     labels = np.zeros(BLOCK + 2, dtype=int)
     labels[-1] = 7
-    with pytest.raises(InvalidInput, match=f"label 7 of point {BLOCK + 1}: the model has 3 classes"):
+    with pytest.raises(InvalidInput, match=f"label 7 of point {BLOCK + 1}: the model has classes 0 to 2"):
         certify_all(model, np.zeros((BLOCK + 2, 4)), labels)
     with pytest.raises(InvalidInput, match="labels have shape"):
         certify_all(model, np.zeros((3, 4)), [0, 1])

@@ -70,7 +70,8 @@ def labels_of(request: Request, values: FloatArray) -> IntArray:
     wrong = np.flatnonzero((read < 0) | (read >= values.shape[1]))
     if wrong.size:
         raise InvalidInput(
-            f"label {read[wrong[0]]} of point {request.first + wrong[0]}: the model has classes 0 to {values.shape[1] - 1}"
+            f"label {read[wrong[0]]} of point {request.first + wrong[0]}: "
+            f"the model has classes 0 to {values.shape[1] - 1}"
         )
     return read.astype(np.int64)
 
