@@ -19,7 +19,7 @@ from tropix.certify._check_curves import FUNCTIONS, bell, corners, excess_ends, 
 from tropix.certify._check_fields import Fault
 from tropix.certify._check_leaf import Leaf
 from tropix.certify._check_nodes import UNIT, clipped
-from tropix.certify._check_part import Part
+from tropix.certify._check_part import Part, _rise
 from tropix.circuits import Circuit, CircuitBuilder, Gibbs, LogSumExp, Pointwise, Product
 from tropix.exact import Rationals
 
@@ -156,7 +156,7 @@ def test_bounds_of_leaves_hold_at_samples(kind: str, precision: int) -> None:
 
 @pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
 def test_linear_functions_on_parts(p: float) -> None:
-    """Below all values, and the least value itself but for rounding; parts with a point are not empty."""
+    """Below all values; parts with a point are not empty."""
     rng = np.random.default_rng(int(min(p, 9)))
     seen = 0
     for _ in range(60):
@@ -173,6 +173,35 @@ def test_linear_functions_on_parts(p: float) -> None:
         assert (found <= least + 1e-12).all()
         seen += 1
     assert seen > 40
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
+def test_linear_functions_on_balls(p: float) -> None:
+    """−r‖s·v‖_q in any number of inputs."""
+    rng = np.random.default_rng(0)
+    dual = {1.0: np.inf, 2.0: 2.0, np.inf: 1.0}[p]
+    for _ in range(20):
+        d, radius = int(rng.integers(1, 6)), float(rng.uniform(0.1, 3))
+        scales, rows = rng.uniform(0.1, 3, size=d), rng.normal(size=(5, d))
+        part = Part.around(Fraction(radius), p, [Fraction(v) for v in scales.tolist()], None)
+        with flint.ctx.workprec(96):
+            found = part.least(np.array([[flint.arb(v) for v in row] for row in rows.tolist()], dtype=object))
+        expected = -radius * np.linalg.norm(rows * scales, ord=dual, axis=1)
+        assert (lower(found) <= expected * (1 - 1e-13)).all()
+        np.testing.assert_allclose(lower(found), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_one_coordinate_against_its_price(p: float) -> None:
+    """The maximum of v δ − μ |δ/s|^p between ends, at an end, at 0 or inside."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        v, (mu, s) = float(rng.normal()), rng.uniform(0.1, 2, size=2).tolist()
+        low, high = np.sort(rng.normal(size=2)).tolist()
+        delta = np.append(np.linspace(low, high, 2001), np.clip(0.0, low, high))
+        expected = (v * delta - mu * np.abs(delta / s) ** p).max()
+        found = _rise(*(flint.arb(number) for number in (v, mu, s, low, high)), p)
+        assert expected - 1e-12 <= float(found.mid()) <= expected + 1e-3
 
 
 def test_parts_without_a_point_are_empty() -> None:
