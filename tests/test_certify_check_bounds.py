@@ -306,3 +306,18 @@ def test_multipliers_and_weights_have_their_signs() -> None:
     for below in ([-1, 0], [UNIT + 1, 0], [0], [0.5, 0.5]):
         with pytest.raises(Fault):
             Leaf(circuit, part, here, {key: {**good, "below": below}})
+
+
+def test_what_rounding_takes_from_a_slope_counts() -> None:
+    """a − b = −2^−k is lost where a and b are rounded, and (a − b)·2^m is not."""
+    for k in range(8, 50, 3):
+        builder = CircuitBuilder(1)
+        inner = builder.affine([(0, [[1 / 3], [1 / 3 + 2.0**-k]])], np.zeros(2))
+        circuit = builder.build(builder.affine([(inner, [[1.0, -1.0], [-1.0, 1.0]])], np.zeros(2)))
+        for m in (0, 20, 40):
+            part = Part.around(Fraction(1, 2**60), np.inf, [Fraction(1)], None)
+            x, rows = np.array([2.0**m]), np.array([[flint.arb(1), flint.arb(0)], [flint.arb(0), flint.arb(1)]])
+            with flint.ctx.workprec(12):
+                bounds = lower(Leaf(circuit, part, Rationals.of(x), {}).least_margins(rows, [{}, {}]))
+            exact = circuit.exact(Rationals.of(x[None])).fractions()[0]
+            assert all(Fraction(b) <= v for b, v in zip(bounds, exact, strict=True)), (k, m)

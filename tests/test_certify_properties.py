@@ -13,7 +13,7 @@ from tropix import Circuit
 from tropix.certify._branching import Query, contracted, search
 from tropix.certify._propagation import Propagation
 from tropix.certify._propagation_backward import Forms
-from tropix.certify._vnnlib import parse_property, read_property
+from tropix.certify._vnnlib import Inequality, Junction, Linear, compared, parse_property, read_property
 from tropix.certify._vnnlib_verify import decide, verify_property
 from tropix.circuits import CircuitBuilder, uniform_segments
 from tropix.deadline import Deadline
@@ -143,6 +143,27 @@ def test_strict_inequalities_need_strict_witnesses() -> None:
     assert decide(circuit, parse_property(box + "(assert (>= Y_0 1))"), 5).status == "sat"
     assert decide(circuit, parse_property(box + "(assert (> Y_0 1))"), 5).status in ("unsat", "unknown")
     assert decide(circuit, parse_property(box + "(assert (> Y_0 0.99))"), 5).status == "sat"
+
+
+def test_strict_bounds_of_inputs_are_kept() -> None:
+    """y = x reaches 1 only where x does, which the strict bound leaves out of a closed box."""
+    circuit = CircuitBuilder(1).build(0)
+    box = text(1, 1, "", ("0", "1"))
+    for bound in ("(assert (< X_0 1))", "(assert (> 1 X_0))"):
+        wanted = parse_property(box + bound + "(assert (>= Y_0 1))")
+        assert [row.strict for row in wanted.cases[0].inequalities] == [True, False]
+        assert decide(circuit, wanted, 5).status in ("unsat", "unknown")
+
+
+def test_unequal_is_either_side() -> None:
+    left, right = Linear({("Y", 0): Fraction(1)}, Fraction(0)), Linear({}, Fraction(2))
+    below, above = ((((0, Fraction(sign)),), Fraction(2 * sign)) for sign in (1, -1))
+    for sign, every, strict in (("==", True, False), ("!=", False, True)):
+        found = compared(sign, left, right)
+        assert isinstance(found, Junction)
+        assert found.every == every
+        expected = tuple(Inequality((), weights, bound, strict) for weights, bound in (below, above))
+        assert found.parts == expected
 
 
 def test_a_point_as_box_and_a_time_limit() -> None:
