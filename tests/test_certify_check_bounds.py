@@ -14,12 +14,17 @@ import flint
 import numpy as np
 import pytest
 
+from tropix import LogSumExp as SoftMaximum
 from tropix.certify._check_balls import mean
 from tropix.certify._check_curves import FUNCTIONS, bell, corners, excess_ends, image, rate
+from tropix.certify._check_enclosure import Enclosure, Region
 from tropix.certify._check_fields import Fault
 from tropix.certify._check_leaf import Leaf
 from tropix.certify._check_nodes import UNIT, clipped
 from tropix.certify._check_part import Part, _rise
+from tropix.certify._check_slopes import pairwise as pairwise_slopes
+from tropix.certify._check_slopes import steepness
+from tropix.certify._models import Subject
 from tropix.circuits import Circuit, CircuitBuilder, Gibbs, LogSumExp, Pointwise, Product
 from tropix.exact import Rationals
 
@@ -321,3 +326,33 @@ def test_what_rounding_takes_from_a_slope_counts() -> None:
                 bounds = lower(Leaf(circuit, part, Rationals.of(x), {}).least_margins(rows, [{}, {}]))
             exact = circuit.exact(Rationals.of(x[None])).fractions()[0]
             assert all(Fraction(b) <= v for b, v in zip(bounds, exact, strict=True)), (k, m)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
+def test_slopes_of_differences_of_classes(p: float) -> None:
+    """‖s·∇(F_c − F_k)‖_q at points of the ball, and differences over their distance, are below each bound known."""
+    rng = np.random.default_rng(0)
+    dual = {1.0: np.inf, 2.0: 2.0, np.inf: 1.0}[p]
+    for case in range(30):
+        eps = [0.0, 0.1, 1.0][case % 3]
+        heads = [SoftMaximum(rng.normal(size=(w, 2)), rng.normal(size=w), eps) for w in (3, 2, 4)]
+        steps = Subject(heads, None).steps
+        x, radius, scales = rng.normal(size=2), float(rng.choice([1e-6, 0.1, 1.0])), rng.uniform(0.5, 2, size=2)
+        unit = [Fraction(v) for v in scales.tolist()]
+        points = x + np.concatenate([np.zeros((1, 2)), shifts(Part.around(Fraction(radius), p, unit, None), rng)])
+        logits = [points @ np.array(f.weights).T + np.array(f.bias) for f in heads]
+        if eps:
+            shares = [np.exp((z - z.max(axis=1, keepdims=True)) / eps) for z in logits]
+        else:
+            shares = [(z == z.max(axis=1, keepdims=True)).astype(float) for z in logits]
+        gradients = [s / s.sum(axis=1, keepdims=True) @ np.array(f.weights) for s, f in zip(shares, heads, strict=True)]
+        for everywhere in (False, True):
+            region = Region(Rationals.of(x), None if everywhere else Fraction(radius), p, unit, None)
+            with flint.ctx.workprec(96):
+                enclosure = Enclosure(steps, region)
+                found = steepness(enclosure, 0)
+                alone = [pairwise_slopes(enclosure, 0, k)[0] for k in (1, 2)]
+            for k in (1, 2):
+                seen = np.linalg.norm((gradients[0] - gradients[k]) * scales, ord=dual, axis=1).max()
+                assert float(found[k - 1].upper()) >= seen - SLACK
+                assert float(alone[k - 1].upper()) >= seen - SLACK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tropix.certify._branching import Query, contracted, search
 from tropix.certify._propagation import Propagation
 from tropix.certify._propagation_backward import Forms
 from tropix.certify._vnnlib import Inequality, Junction, Linear, compared, parse_property, read_property
-from tropix.certify._vnnlib_verify import decide, verify_property
+from tropix.certify._vnnlib_verify import _query, confirmed, decide, verify_property
 from tropix.circuits import CircuitBuilder, uniform_segments
 from tropix.deadline import Deadline
 from tropix.errors import FormatError, InvalidInput, Unsupported
@@ -153,6 +154,21 @@ def test_strict_bounds_of_inputs_are_kept() -> None:
         wanted = parse_property(box + bound + "(assert (>= Y_0 1))")
         assert [row.strict for row in wanted.cases[0].inequalities] == [True, False]
         assert decide(circuit, wanted, 5).status in ("unsat", "unknown")
+
+
+def test_rows_are_searched_with_their_signs() -> None:
+    """Of y = x, y − x ≤ 1/10 holds everywhere, and y + x ≤ 1/10 nowhere on [0.7, 1.1]; ends are rounded outwards."""
+    circuit = CircuitBuilder(1).build(0)
+    for sign, status in (("-", "sat"), ("+", "unsat")):
+        wanted = parse_property(text(1, 1, f"(assert (<= ({sign} Y_0 X_0) 0.1))", ("0.7", "1.1")))
+        query = _query(wanted.cases[0], wanted)
+        assert query.inputs.tolist() == [[-1.0 if sign == "-" else 1.0]]
+        assert query.outputs.tolist() == [[1.0]]
+        assert Fraction(query.lower[0]) <= Fraction("0.7")
+        assert Fraction(query.upper[0]) >= Fraction("1.1")
+        assert Fraction(query.bounds[0]) >= Fraction("0.1")
+        found = search(Propagation(circuit), query, Deadline(20), partial(confirmed, circuit, wanted.cases[0]))
+        assert found.status == status
 
 
 def test_unequal_is_either_side() -> None:
