@@ -171,6 +171,19 @@ def test_rows_are_searched_with_their_signs() -> None:
         assert found.status == status
 
 
+def test_no_part_is_excluded_that_reaches_a_bound_by_little() -> None:
+    """x ≥ 1 − g on [0, 1] holds for some x, if it is only g wide; x ≥ 1 + g for none."""
+    circuit = CircuitBuilder(1).build(0)
+    for gap in (1e-4, 1e-8, 0.0, -1e-8):
+        query = Query(np.zeros(1), np.ones(1), np.zeros((1, 1)), -np.ones((1, 1)), np.array([gap - 1]))
+
+        def confirm(point: np.ndarray, least: float = 1 - gap) -> np.ndarray | None:
+            return point if point[0] >= least else None
+
+        found = search(Propagation(circuit), query, Deadline(20), confirm)
+        assert found.status == ("sat" if gap >= 0 else "unsat"), gap
+
+
 def test_unequal_is_either_side() -> None:
     left, right = Linear({("Y", 0): Fraction(1)}, Fraction(0)), Linear({}, Fraction(2))
     below, above = ((((0, Fraction(sign)),), Fraction(2 * sign)) for sign in (1, -1))
