@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tropix import LogSumExp
-from tropix.certify import Certificate, certify, check
+from tropix.certify import Certificate, Norm, certify, check
 from tropix.certify._check_balls import gibbs, largest, least, log_sum_exp, share
 from tropix.certify._check_cells import _Ball
 from tropix.certify._check_fields import Fault, by_index, fraction, index, multiplier
@@ -292,3 +292,38 @@ def test_the_entropy_of_multipliers_counts_once() -> None:
             assert bool(check(claim, model)) == proved, (eps, factor)
         for row in ([1.0, 0.0], [0.5, 0.25], [1.5, -0.5], [1.0, 1.0]):
             assert not check(pieces(model, 0.5 * eps * math.log(2), multipliers=[row]), model)
+
+
+@pytest.mark.parametrize(("p", "reach"), [(1.0, 1 / 2.5), (2.0, 1 / math.hypot(1.5, 2.5)), (np.inf, 1 / 4)])
+def test_curvature_counts_slopes_and_bends(p: float, reach: float) -> None:
+    """F = (1, 3 x_0 + 5 x_1) with both scales 1/2: equal at 1/‖s·w‖_q. With a second piece the bend comes on top."""
+    for count in (1, 2):
+        rows = np.array([[3.0, 5.0], [3.0, 4.0]])[:count]
+        model = [LogSumExp(np.zeros((1, 2)), [1.0], 0.0), LogSumExp(rows, [0.0, -50.0][:count], 1.0)]
+        known = certify(model, [0.0, 0.0], method="second-order", norm=Norm(p, (0.5, 0.5)))
+        # 1 = r‖s·g‖ + r² diam²/8, with a gradient that is (3, 5) but for e^−50
+        bend = (0.5 * (count - 1)) ** 2 / 8
+        limit = (math.sqrt(reach**-2 + 4 * bend) - 1 / reach) / (2 * bend) if bend else reach
+        for factor, proved in ((1 - 1e-6, True), (1 + 1e-6, False), (2.0, False)):
+            claim = replace(known, radius=factor * limit, upper=np.inf, status="robust", digest="")
+            assert claim.evidence["kind"] == "curvature"
+            assert bool(check(claim, model)) == proved, (count, factor)
+
+
+def test_cells_out_of_reach_prove_nothing() -> None:
+    """F = (1, x ∨ −3) at 0: of a cell that the ball does not meet all is true, and the class changes at 1."""
+    builder = CircuitBuilder(1)
+    top = builder.log_sum_exp(builder.affine([(0, [[1.0], [0.0]])], [0.0, -3.0]), 0.0, np.array([0, 2]))
+    model = builder.build(builder.affine([(top, [[0.0], [1.0]])], [1.0, 0.0]))
+    far = {"pattern": [1], "rivals": [[1, 1.0, []]], "flips": [[0, 0.0, [[0, 1.0]]]]}
+    near = {"pattern": [0], "rivals": [[1, 1.0, []]], "flips": [[1, 1.0, []]]}
+    for cells, radius, reason in (
+        ([near], 0.99, None), ([near], 1.01, "against class"), ([far], 0.99, "first cell"), ([far], 2.0, "first cell"),
+        ([far, near], 2.0, "first cell"), ([near, far], 2.0, "against class"),
+    ):  # fmt: skip
+        claim = planes(model, radius, [], evidence={"kind": "cells", "cells": cells})
+        answer = check(claim, model)
+        assert bool(answer) == (reason is None)
+        assert reason is None or reason in str(answer.reason)
+    wide = planes(model, 3.5, [], evidence={"kind": "cells", "cells": [{**near, "flips": []}]}, label=0)
+    assert not check(wide, model)
