@@ -327,3 +327,10 @@ def test_cells_out_of_reach_prove_nothing() -> None:
         assert reason is None or reason in str(answer.reason)
     wide = planes(model, 3.5, [], evidence={"kind": "cells", "cells": [{**near, "flips": []}]}, label=0)
     assert not check(wide, model)
+
+
+def test_negative_multipliers_of_pieces_prove_nothing() -> None:
+    """F = (0 ∨ −100, x − 1): with the multipliers (3/2, −1/2) the first would be at least 50."""
+    model = [LogSumExp(np.zeros((2, 1)), [0.0, -100.0], 0.0), LogSumExp(np.ones((1, 1)), [-1.0], 0.0)]
+    for radius, row, proved in ((0.99, [1.0, 0.0], True), (1.01, [1.0, 0.0], False), (2.0, [1.5, -0.5], False)):
+        assert bool(check(pieces(model, radius, multipliers=[row]), model)) == proved
