@@ -334,3 +334,13 @@ def test_negative_multipliers_of_pieces_prove_nothing() -> None:
     model = [LogSumExp(np.zeros((2, 1)), [0.0, -100.0], 0.0), LogSumExp(np.ones((1, 1)), [-1.0], 0.0)]
     for radius, row, proved in ((0.99, [1.0, 0.0], True), (1.01, [1.0, 0.0], False), (2.0, [1.5, -0.5], False)):
         assert bool(check(pieces(model, radius, multipliers=[row]), model)) == proved
+
+
+def test_every_rival_counts_in_every_cell() -> None:
+    """F = (2, −5, x), one linear piece: the third class is the largest from 2 on."""
+    builder = CircuitBuilder(1)
+    model = builder.build(builder.affine([(0, [[0.0], [0.0], [1.0]])], np.array([2.0, -5.0, 0.0])))
+    for rivals in ([[1, 1.0, []], [2, 1.0, []]], [[1, 1.0, []]], []):
+        evidence = {"kind": "cells", "cells": [{"pattern": [], "rivals": rivals, "flips": []}]}
+        assert check(planes(model, 1.99, [], evidence=evidence), model)  # no multipliers are those of the row alone
+        assert "class 2" in str(check(planes(model, 2.01, [], evidence=evidence), model).reason)
