@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tropix import LogSumExp
-from tropix.certify import certify, check
+from tropix.certify import Certificate, Norm, certify, check
 from tropix.certify._check_balls import gibbs, largest, least, log_sum_exp, share
 from tropix.certify._check_cells import _Ball
 from tropix.certify._check_fields import Fault, by_index, fraction, index, multiplier
@@ -22,6 +22,8 @@ from tropix.certify._check_nodes import dominated
 from tropix.certify._check_part import Part
 from tropix.certify._check_reach import Reach
 from tropix.certify._models import Subject
+from tropix.certify._vnnlib import Inequality
+from tropix.certify._vnnlib_verify import _holds
 from tropix.circuits import Circuit, CircuitBuilder
 from tropix.exact import Rationals
 
@@ -183,3 +185,162 @@ def test_of_two_proofs_for_one_class_none_counts() -> None:
     twice = [{**cells[0], "rivals": [*cells[0]["rivals"], [1, 0.0, []], [1, 1.0, []]]}, *cells[1:]]
     for changed in ([*cells, cells[0]], twice):
         assert not check(replace(found, evidence={**found.evidence, "cells": changed}, digest=""), net)
+
+
+def planes(model: Circuit, radius: float, proofs: list[dict[str, Any]], **changes: Any) -> Certificate:
+    """A certificate at 0 whose evidence is made up, with digests that fit."""
+    known = certify(model, np.zeros(model.input_size), method="linear", norm="inf")
+    claim: dict[str, Any] = {"radius": radius, "upper": np.inf, "status": "robust" if radius else "unknown"}
+    return replace(known, **{**claim, "evidence": {"kind": "planes", "proofs": proofs}, **changes}, digest="")
+
+
+def test_evidence_against_one_class_says_nothing_of_another() -> None:
+    """F = (2, −5, x): the third class is the largest from 2 on."""
+    builder = CircuitBuilder(1)
+    model = builder.build(builder.affine([(0, [[0.0], [0.0], [1.0]])], np.array([2.0, -5.0, 0.0])))
+    assert check(planes(model, 1.5, [{"rivals": [1, 2], "tree": {}}]), model)
+    assert check(planes(model, 1.5, [{"rivals": [1], "tree": {}}, {"rivals": [2], "tree": {}}]), model)
+    for proofs in ([{"rivals": [1], "tree": {}}], [{"rivals": [], "tree": {}}], []):
+        assert "class" in str(check(planes(model, 3.0, proofs), model).reason)
+
+
+def test_entries_of_two_maxima_cannot_be_tied() -> None:
+    """F_1 = (x_0 ∨ −5) + (x_1 ∨ −5) is 6 at (3, 3): of x_0 ≥ x_1 does not follow that x_1 is not the largest."""
+    builder = CircuitBuilder(2)
+    entries = builder.affine([(0, [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]])], [0.0, -5.0, 0.0, -5.0])
+    top = builder.log_sum_exp(entries, 0.0, np.array([0, 2, 4]))
+    model = builder.build(builder.affine([(top, [[0.0, 0.0], [1.0, 1.0]])], [2.0, 0.0]))
+    for tie in ([top, 0, 2], [top, 2, 0], [top, 1, 2]):
+        tree = {"tie": tie, "at": 0.0, "parts": [{}, {}]}
+        assert "two segments" in str(check(planes(model, 3.0, [{"rivals": [1], "tree": tree}]), model).reason)
+    tree = {"tie": [top, 0, 1], "at": 0.0, "parts": [{}, {}]}
+    assert check(planes(model, 0.5, [{"rivals": [1], "tree": tree}]), model)
+    assert not check(planes(model, 1.5, [{"rivals": [1], "tree": tree}]), model)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
+def test_floats_show_only_what_numbers_show(p: float) -> None:
+    """Rows whose maximum on the ball is just above and just below zero, with scales of all sizes."""
+    rng, shown = np.random.default_rng(0), 0
+    for _ in range(100):
+        d = int(rng.integers(1, 5))
+        scales = [Fraction(float(v)) for v in 10 ** rng.uniform(-3, 3, size=d)]
+        ball = _Ball(Rationals.of(np.zeros(d)), Reach(Fraction(float(rng.uniform(0.1, 3))), p, scales, None))
+        slope = rng.integers(-1000, 1000, size=d)
+        most, square = (float(v) for v in ball.reach.bound([int(v) for v in slope], 1))
+        most += math.sqrt(square)
+        rows = np.array([[*slope, -most * factor] for factor in (1 - 1e-9, 1 + 1e-9)])
+        answers = ball.surely_below_zero(rows, np.zeros_like(rows))
+        assert not answers[0]
+        shown += int(answers[1])
+        errors = np.zeros_like(rows)
+        errors[:, -1] = 1e-6 * most
+        assert not ball.surely_below_zero(rows, errors).any()
+    assert shown > 80
+
+
+def test_inputs_outside_the_box_are_no_witnesses() -> None:
+    """F = (1, x): the class changes at 1, and the witness is 5/4."""
+    builder = CircuitBuilder(1)
+    model = builder.build(builder.affine([(0, [[0.0], [1.0]])], np.array([1.0, 0.0])))
+    known = planes(model, 0.5, [{"rivals": [1], "tree": {}}])
+    evidence = {**known.evidence, "witness": [1.25]}
+    assert check(replace(known, upper=1.25, evidence=evidence, digest=""), model)
+    for box, proved in (([-1.0], [1.25]), True), (([-1.0], [1.0]), False), (([-1.0], [0.75]), False):
+        ends = tuple(tuple(side) for side in box)
+        answer = check(replace(known, upper=1.25, box=ends, evidence=evidence, digest=""), model)
+        assert bool(answer) == proved, answer.reason
+    assert not check(replace(known, upper=1.2, evidence=evidence, digest=""), model)
+    inside = {**known.evidence, "witness": [0.999]}
+    assert not check(replace(known, upper=1.25, evidence=inside, digest=""), model)
+
+
+def test_inequalities_hold_beyond_the_error_of_outputs() -> None:
+    """Whatever sign a coefficient has, an error counts against it; a strict inequality is none at its bound."""
+    none: Any = np.array([], dtype=object)
+    for weight in (Fraction(2), Fraction(-2)):
+        row = Inequality((), ((0, weight),), Fraction(0))
+        at: Any = np.array([-weight / 4], dtype=object)  # 2·|y| = 1 below the bound
+        assert _holds(row, none, at, [Fraction(1, 2)])
+        assert not _holds(row, none, at, [Fraction(1, 2) + Fraction(1, 10**9)])
+        assert not _holds(replace(row, strict=True), none, at, [Fraction(1, 2)])
+
+
+def pieces(model: list[LogSumExp], radius: float, **proof: Any) -> Certificate:
+    """A certificate of two classes at 0 with multipliers and trees that are made up."""
+    known = certify(model, [0.0], method="tangent")
+    evidence = {"kind": "pieces", "rivals": [{"rival": 1, **proof}]}
+    return replace(known, radius=radius, upper=np.inf, status="robust", evidence=evidence, digest="")
+
+
+def test_entropies_are_bounded_by_slopes_with_sum_one() -> None:
+    """F = (1, ⊕_1(x, x)): they are equal at 1 − log 2 = 0.307."""
+    model = [LogSumExp(np.zeros((1, 1)), np.ones(1), 0.0), LogSumExp(np.ones((2, 1)), np.zeros(2), 1.0)]
+    for proof in ({}, {"tree": {"slope": [0.5, 0.5]}}):
+        for radius, proved in ((0.3, True), (0.31, False), (0.5, False)):
+            assert bool(check(pieces(model, radius, multipliers=[[1.0]], **proof), model)) == proved, (proof, radius)
+    for slope in ([1.0, 1.0], [0.75, 0.5], [2.0, -1.0], [0.5, 0.0], [0.5], [1.0]):
+        assert not check(pieces(model, 0.31, multipliers=[[1.0]], tree={"slope": slope}), model), slope
+
+
+def test_the_entropy_of_multipliers_counts_once() -> None:
+    """F = (⊕_ε(0, 0), x): they are equal at ε log 2."""
+    for eps in (1.0, 0.25):
+        model = [LogSumExp(np.zeros((2, 1)), np.zeros(2), eps), LogSumExp(np.ones((1, 1)), np.zeros(1), 0.0)]
+        for factor, proved in ((0.999, True), (1.001, False), (1.9, False)):
+            claim = pieces(model, factor * eps * math.log(2), multipliers=[[0.5, 0.5]])
+            assert bool(check(claim, model)) == proved, (eps, factor)
+        for row in ([1.0, 0.0], [0.5, 0.25], [1.5, -0.5], [1.0, 1.0]):
+            assert not check(pieces(model, 0.5 * eps * math.log(2), multipliers=[row]), model)
+
+
+@pytest.mark.parametrize(("p", "reach"), [(1.0, 1 / 2.5), (2.0, 1 / math.hypot(1.5, 2.5)), (np.inf, 1 / 4)])
+def test_curvature_counts_slopes_and_bends(p: float, reach: float) -> None:
+    """F = (1, 3 x_0 + 5 x_1) with both scales 1/2: equal at 1/‖s·w‖_q. With a second piece the bend comes on top."""
+    for count in (1, 2):
+        rows = np.array([[3.0, 5.0], [3.0, 4.0]])[:count]
+        model = [LogSumExp(np.zeros((1, 2)), [1.0], 0.0), LogSumExp(rows, [0.0, -50.0][:count], 1.0)]
+        known = certify(model, [0.0, 0.0], method="second-order", norm=Norm(p, (0.5, 0.5)))
+        # 1 = r‖s·g‖ + r² diam²/8, with a gradient that is (3, 5) but for e^−50
+        bend = (0.5 * (count - 1)) ** 2 / 8
+        limit = (math.sqrt(reach**-2 + 4 * bend) - 1 / reach) / (2 * bend) if bend else reach
+        for factor, proved in ((1 - 1e-6, True), (1 + 1e-6, False), (2.0, False)):
+            claim = replace(known, radius=factor * limit, upper=np.inf, status="robust", digest="")
+            assert claim.evidence["kind"] == "curvature"
+            assert bool(check(claim, model)) == proved, (count, factor)
+
+
+def test_cells_out_of_reach_prove_nothing() -> None:
+    """F = (1, x ∨ −3) at 0: of a cell that the ball does not meet all is true, and the class changes at 1."""
+    builder = CircuitBuilder(1)
+    top = builder.log_sum_exp(builder.affine([(0, [[1.0], [0.0]])], [0.0, -3.0]), 0.0, np.array([0, 2]))
+    model = builder.build(builder.affine([(top, [[0.0], [1.0]])], [1.0, 0.0]))
+    far = {"pattern": [1], "rivals": [[1, 1.0, []]], "flips": [[0, 0.0, [[0, 1.0]]]]}
+    near = {"pattern": [0], "rivals": [[1, 1.0, []]], "flips": [[1, 1.0, []]]}
+    for cells, radius, reason in (
+        ([near], 0.99, None), ([near], 1.01, "against class"), ([far], 0.99, "first cell"), ([far], 2.0, "first cell"),
+        ([far, near], 2.0, "first cell"), ([near, far], 2.0, "against class"),
+    ):  # fmt: skip
+        claim = planes(model, radius, [], evidence={"kind": "cells", "cells": cells})
+        answer = check(claim, model)
+        assert bool(answer) == (reason is None)
+        assert reason is None or reason in str(answer.reason)
+    wide = planes(model, 3.5, [], evidence={"kind": "cells", "cells": [{**near, "flips": []}]}, label=0)
+    assert not check(wide, model)
+
+
+def test_negative_multipliers_of_pieces_prove_nothing() -> None:
+    """F = (0 ∨ −100, x − 1): with the multipliers (3/2, −1/2) the first would be at least 50."""
+    model = [LogSumExp(np.zeros((2, 1)), [0.0, -100.0], 0.0), LogSumExp(np.ones((1, 1)), [-1.0], 0.0)]
+    for radius, row, proved in ((0.99, [1.0, 0.0], True), (1.01, [1.0, 0.0], False), (2.0, [1.5, -0.5], False)):
+        assert bool(check(pieces(model, radius, multipliers=[row]), model)) == proved
+
+
+def test_every_rival_counts_in_every_cell() -> None:
+    """F = (2, −5, x), one linear piece: the third class is the largest from 2 on."""
+    builder = CircuitBuilder(1)
+    model = builder.build(builder.affine([(0, [[0.0], [0.0], [1.0]])], np.array([2.0, -5.0, 0.0])))
+    for rivals in ([[1, 1.0, []], [2, 1.0, []]], [[1, 1.0, []]], []):
+        evidence = {"kind": "cells", "cells": [{"pattern": [], "rivals": rivals, "flips": []}]}
+        assert check(planes(model, 1.99, [], evidence=evidence), model)  # no multipliers are those of the row alone
+        assert "class 2" in str(check(planes(model, 2.01, [], evidence=evidence), model).reason)

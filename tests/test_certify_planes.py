@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -15,10 +17,13 @@ from tropix.certify._branching_parts import Parts, tie_halves
 from tropix.certify._norms import Norm
 from tropix.certify._planes import Layout, segment_planes
 from tropix.certify._planes_curves import CURVES, curve_planes, sigmoid
+from tropix.certify._planes_nodes import Ends
 from tropix.certify._propagation import Propagation
 from tropix.certify._propagation_balls import Balls
+from tropix.certify._propagation_intervals import affine_ends
 from tropix.certify._propagation_slopes import optimised
-from tropix.circuits import CircuitBuilder, Gibbs, LogSumExp, uniform_segments
+from tropix.circuits import Affine, CircuitBuilder, Gibbs, LogSumExp, uniform_segments
+from tropix.exact import Rationals
 from tropix.kernels import (
     substitute_constants,
     substitute_constants_numpy,
@@ -210,6 +215,46 @@ def test_the_error_bound_covers_a_large_cancellation() -> None:
     for sign in (1.0, -1.0):
         bound = propagation.forms(state, {circuit.output: np.full((1, 1, 1), sign)}).least(*box)
         assert bound[0, 0] <= sign * 0.25
+
+
+def test_bounds_on_points_are_below_exact_values() -> None:
+    """On one point nothing but rounding is between a bound and the value: rationals see the last digit of it."""
+    rng = np.random.default_rng(0)
+    builder, node = CircuitBuilder(3), 0
+    for width in (6, 5):
+        node = builder.affine([(node, rng.normal(size=(width, builder.size(node))))], rng.normal(size=width))
+        if width == 6:
+            node = builder.pairs_with_zero(node, 0.0)
+    circuit = builder.build(node)
+    points = np.concatenate([rng.normal(size=(40, 3)), 1e8 * rng.normal(size=(10, 3))])
+    propagation = Propagation(circuit)
+    state, _ = propagation.bounded(points, points)
+    rows = np.vstack([np.eye(5), -np.eye(5)])
+    forms = propagation.forms(state, {circuit.output: rows[None]})
+    bounds, plain = forms.least(points, points), propagation.interval_least(state, {circuit.output: rows[None]})
+    values = circuit.exact(Rationals.of(points)).fractions()
+    for b, exact in enumerate(values.tolist()):
+        for low, value, high in zip(state.ends[-1].lower[b], exact, state.ends[-1].upper[b], strict=True):
+            assert Fraction(low) <= value <= Fraction(high)
+        signed = [*exact, *(-v for v in exact)]
+        for r, value in enumerate(signed):
+            slopes = [Fraction(v) * Fraction(x) for v, x in zip(forms.slopes[b, r], points[b], strict=True)]
+            form = sum(slopes, Fraction(forms.constant[b, r])) - Fraction(forms.error[b, r])
+            assert max(form, Fraction(bounds[b, r]), Fraction(plain[b, r])) <= value
+
+
+def test_ends_of_affine_nodes_contain_exact_sums() -> None:
+    rng = np.random.default_rng(1)
+    builder = CircuitBuilder(6)
+    circuit = builder.build(builder.affine([(0, rng.normal(size=(4, 6)))], rng.normal(size=4)))
+    node = circuit.nodes[1]
+    assert isinstance(node, Affine)
+    points = rng.normal(size=(50, 6))
+    found, _ = affine_ends(node, [np.abs(term.matrix) for term in node.terms], [Ends(points, points)])
+    for low, exact, high in zip(
+        found.lower, circuit.exact(Rationals.of(points)).fractions().tolist(), found.upper, strict=True
+    ):
+        assert all(Fraction(a) <= v <= Fraction(b) for a, v, b in zip(low, exact, high, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from tropix import Circuit
 from tropix.certify._branching import Query, contracted, search
 from tropix.certify._propagation import Propagation
 from tropix.certify._propagation_backward import Forms
-from tropix.certify._vnnlib import parse_property, read_property
-from tropix.certify._vnnlib_verify import decide, verify_property
+from tropix.certify._vnnlib import Inequality, Junction, Linear, compared, parse_property, read_property
+from tropix.certify._vnnlib_verify import _query, confirmed, decide, verify_property
 from tropix.circuits import CircuitBuilder, uniform_segments
 from tropix.deadline import Deadline
 from tropix.errors import FormatError, InvalidInput, Unsupported
@@ -143,6 +144,55 @@ def test_strict_inequalities_need_strict_witnesses() -> None:
     assert decide(circuit, parse_property(box + "(assert (>= Y_0 1))"), 5).status == "sat"
     assert decide(circuit, parse_property(box + "(assert (> Y_0 1))"), 5).status in ("unsat", "unknown")
     assert decide(circuit, parse_property(box + "(assert (> Y_0 0.99))"), 5).status == "sat"
+
+
+def test_strict_bounds_of_inputs_are_kept() -> None:
+    """y = x reaches 1 only where x does, which the strict bound leaves out of a closed box."""
+    circuit = CircuitBuilder(1).build(0)
+    box = text(1, 1, "", ("0", "1"))
+    for bound in ("(assert (< X_0 1))", "(assert (> 1 X_0))"):
+        wanted = parse_property(box + bound + "(assert (>= Y_0 1))")
+        assert [row.strict for row in wanted.cases[0].inequalities] == [True, False]
+        assert decide(circuit, wanted, 5).status in ("unsat", "unknown")
+
+
+def test_rows_are_searched_with_their_signs() -> None:
+    """Of y = x, y − x ≤ 1/10 holds everywhere, and y + x ≤ 1/10 nowhere on [0.7, 1.1]; ends are rounded outwards."""
+    circuit = CircuitBuilder(1).build(0)
+    for sign, status in (("-", "sat"), ("+", "unsat")):
+        wanted = parse_property(text(1, 1, f"(assert (<= ({sign} Y_0 X_0) 0.1))", ("0.7", "1.1")))
+        query = _query(wanted.cases[0], wanted)
+        assert query.inputs.tolist() == [[-1.0 if sign == "-" else 1.0]]
+        assert query.outputs.tolist() == [[1.0]]
+        assert Fraction(query.lower[0]) <= Fraction("0.7")
+        assert Fraction(query.upper[0]) >= Fraction("1.1")
+        assert Fraction(query.bounds[0]) >= Fraction("0.1")
+        found = search(Propagation(circuit), query, Deadline(20), partial(confirmed, circuit, wanted.cases[0]))
+        assert found.status == status
+
+
+def test_no_part_is_excluded_that_reaches_a_bound_by_little() -> None:
+    """x ≥ 1 − g on [0, 1] holds for some x, if it is only g wide; x ≥ 1 + g for none."""
+    circuit = CircuitBuilder(1).build(0)
+    for gap in (1e-4, 1e-8, 0.0, -1e-8):
+        query = Query(np.zeros(1), np.ones(1), np.zeros((1, 1)), -np.ones((1, 1)), np.array([gap - 1]))
+
+        def confirm(point: np.ndarray, least: float = 1 - gap) -> np.ndarray | None:
+            return point if point[0] >= least else None
+
+        found = search(Propagation(circuit), query, Deadline(20), confirm)
+        assert found.status == ("sat" if gap >= 0 else "unsat"), gap
+
+
+def test_unequal_is_either_side() -> None:
+    left, right = Linear({("Y", 0): Fraction(1)}, Fraction(0)), Linear({}, Fraction(2))
+    below, above = ((((0, Fraction(sign)),), Fraction(2 * sign)) for sign in (1, -1))
+    for sign, every, strict in (("==", True, False), ("!=", False, True)):
+        found = compared(sign, left, right)
+        assert isinstance(found, Junction)
+        assert found.every == every
+        expected = tuple(Inequality((), weights, bound, strict) for weights, bound in (below, above))
+        assert found.parts == expected
 
 
 def test_a_point_as_box_and_a_time_limit() -> None:
