@@ -30,6 +30,8 @@ METHODS = {"interval": "IBP", "linear": "CROWN", "optimised": "CROWN-Optimized"}
 OPTIONS = {
     "conv_mode": "matrix",
     "sparse_intermediate_bounds": False,
+    "sparse_features_alpha": False,
+    "sparse_spec_alpha": False,
     "optimize_bound_args": {"iteration": 20, "ob_iteration": 20},
 }
 
