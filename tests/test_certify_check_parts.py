@@ -344,3 +344,14 @@ def test_every_rival_counts_in_every_cell() -> None:
         evidence = {"kind": "cells", "cells": [{"pattern": [], "rivals": rivals, "flips": []}]}
         assert check(planes(model, 1.99, [], evidence=evidence), model)  # no multipliers are those of the row alone
         assert "class 2" in str(check(planes(model, 2.01, [], evidence=evidence), model).reason)
+
+
+@pytest.mark.parametrize(("p", "length"), [(1.0, 1.4), (2.0, 1.0), (np.inf, 0.8)])
+def test_a_witness_is_as_far_away_as_its_norm_says(p: float, length: float) -> None:
+    """The class changes where x_0 + x_1 = 1; the witness (0.6, 0.8) is 1.4, 1.0 or 0.8 away."""
+    model = [LogSumExp([[0.0, 0.0]], [1.0], 0.0), LogSumExp([[1.0, 1.0]], [0.0], 0.0)]
+    found = certify(model, [0.0, 0.0], norm=p, method="tangent")
+    evidence = {**found.evidence, "witness": [0.6, 0.8]}
+    for upper, proved in ((length * (1 + 1e-9), True), (length * (1 - 1e-9), False)):
+        other = replace(found, radius=0.25, upper=upper, evidence=evidence, digest="")
+        assert check(other, model).proved == proved
