@@ -85,7 +85,7 @@ def _tied(ball: Ball, point: FloatArray, k: int | None) -> Witness | None:
 
 def distance(ball: Ball, point: FloatArray) -> float:
     """‖x' − x‖, rounded upwards."""
-    return float(np.nextafter(ball.heads.norm.length(point - ball.point)[0] * (1 + 2.0**-51), np.inf))
+    return ball.heads.norm.distance(point - ball.point)
 
 
 def polish(ball: Ball, witness: Witness, rounds: int = ROUNDS) -> Witness:

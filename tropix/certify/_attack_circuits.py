@@ -239,6 +239,5 @@ def confirmed(target: Target, point: FloatArray, label: int, shift: FloatArray, 
             values = circuit_values(target.circuit, Rationals.of(place))
             ahead = [k for k, v in enumerate(values) if k != label and values[label] - v <= 0]
         if ahead:
-            length = float(target.norm.length(place - point)[0])
-            return Witness(place, float(np.nextafter(length * (1 + 2.0**-51), np.inf)) if length else 0.0, ahead[0])
+            return Witness(place, target.norm.distance(place - point), ahead[0])
     return None

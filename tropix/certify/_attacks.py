@@ -244,8 +244,7 @@ class _CircuitAttack:
         for farther in BEYOND:
             place = self.target.moved(point[None], (1 + farther) * shift[None], self.box)[0]
             if confirmed(self.target.circuit, place, label):
-                length = float(self.target.norm.length(place - point)[0])
-                return Witness(place, float(np.nextafter(length * (1 + 2.0**-51), np.inf)), -1)
+                return Witness(place, self.target.norm.distance(place - point), -1)
         return None
 
 

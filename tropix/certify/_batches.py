@@ -17,6 +17,7 @@ import numpy as np
 from tropix.certify._certificate import Certificate
 from tropix.certify._engine import Request
 from tropix.certify._models import Subject
+from tropix.deadline import Deadline
 from tropix.errors import InvalidInput, TropixError
 
 BLOCK, LARGEST_BLOCK, BLOCKS = 16, 64, 16
@@ -56,6 +57,7 @@ def in_blocks(
         raise InvalidInput(f"workers {workers!r}: expected a number of processes >= 1")
     if workers is not None and executor is not None:
         raise InvalidInput("workers and an executor: give one of them")
+    Deadline(time_limit)  # refuses what is no limit before any work
     if executor is not None or (workers or 1) > 1:
         found = _elsewhere(run, subject, request, time_limit, executor, workers or 0)
     else:

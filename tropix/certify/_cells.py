@@ -225,7 +225,7 @@ class _Search:
         point = self._moved(shift)
         if not self.changed(Rationals.of(point)[None, :]):
             return False
-        distance = float(np.nextafter(self.norm.length(point - self.point)[0] * (1 + 2.0**-51), np.inf))
+        distance = self.norm.distance(point - self.point)
         if self._nearest is None or distance < self._nearest[0]:
             self._nearest = (distance, point)
         return True

@@ -138,14 +138,12 @@ def certify_each(
     request = request_of(
         subject, points, labels, norm=norm, radius=radius, box=box, method=method, gap=gap, seed=seed
     )  # fmt: skip
-    Deadline(time_limit)
     return in_blocks(certified, subject, request, time_limit, executor=executor, workers=workers, progress=progress)
 
 
 def certify_subject(
     subject: Subject,
     points: npt.ArrayLike,
-    labels: Sequence[int] | npt.ArrayLike | None,
     *,
     norm: NormLike,
     radius: float | None,
@@ -153,20 +151,19 @@ def certify_subject(
     method: Method,
     time_limit: float | None,
 ) -> list[Certificate]:
-    """The certificates of a property of a model."""
+    """The certificates of a property of a model: class 0 is the label everywhere."""
+    labels = np.zeros(len(np.atleast_1d(np.asarray(points))), dtype=np.int64)
     request = request_of(subject, points, labels, norm=norm, radius=radius, box=box, method=method)
-    Deadline(time_limit)
     return list(in_blocks(certified, subject, request, time_limit))
 
 
 def certified(subject: Subject, request: Request, time_limit: float | None) -> Iterator[Certificate]:
     """The certificates of one block of points."""
-    started = time.perf_counter()
-    half = None if time_limit is None else 0.5 * time_limit
-    engine = _engine(subject, request, Deadline(None if half is None else half * len(request.points)))
-    shared = (time.perf_counter() - started) / len(request.points)
-    left = None if time_limit is None or half is None else time_limit - min(half, shared)
-    for i in range(len(request.points)):
+    started, count = time.perf_counter(), len(request.points)
+    engine = _engine(subject, request, Deadline(None if time_limit is None else 0.5 * time_limit * count))
+    shared = (time.perf_counter() - started) / count
+    left = None if time_limit is None else time_limit - min(0.5 * time_limit, shared)
+    for i in range(count):
         begun = time.perf_counter()
         answer = engine.answer(i, Deadline(left))
         yield _certificate(subject, request, engine, i, answer, shared + time.perf_counter() - begun)

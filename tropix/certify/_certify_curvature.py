@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tropix.arrays import FloatArray
-from tropix.certify._certify_heads import HeadsEngine
+from tropix.certify._certify_heads import HeadsBatch
 from tropix.certify._engine import Answer, Request
 from tropix.certify._heads import CAP
 from tropix.certify._pieces import Classes
@@ -20,7 +20,7 @@ FLAT = 1e-10
 """Margins below this share of the numbers they come from are left to other methods: rounding could decide them."""
 
 
-class CurvatureEngine(HeadsEngine):
+class CurvatureEngine(HeadsBatch):
     """The r with m − r‖∇m‖_q − diam_q(U)² r²/(8 ε_k) = 0, for the rival where it is least."""
 
     def __init__(self, classes: Classes, request: Request) -> None:
@@ -57,7 +57,6 @@ class CurvatureEngine(HeadsEngine):
 
     def answer(self, i: int, deadline: Deadline) -> Answer:
         """The radius; the point itself where another class is not below."""
-        first = super().answer(i, deadline)
         if self.margins[i] <= 0:
-            return Answer(0.0, first.witness, "second-order", {"kind": "curvature"})
+            return Answer(0.0, self.at_point(i), "second-order", {"kind": "curvature"})
         return Answer(float(self.radii[i]), None, "second-order", {"kind": "curvature"})

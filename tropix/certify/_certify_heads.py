@@ -31,8 +31,8 @@ class _Closed:
     methods: list[str]
 
 
-class HeadsEngine:
-    """Answers for a batch of points; the closed forms of all are found together."""
+class HeadsBatch:
+    """A batch of points with the values of the classes there."""
 
     def __init__(self, classes: Classes, request: Request) -> None:
         self.heads = heads = Heads.of(classes, request.norm)
@@ -42,6 +42,25 @@ class HeadsEngine:
         self.values = heads.values(self.logits)
         self.labels = labels_of(request, self.values)
         self.margins = margins_of(self.values, self.labels)
+
+    def ball(self, i: int) -> Ball:
+        """The perturbations of point i."""
+        return Ball(self.heads, self.points[i], int(self.labels[i]), self.box)
+
+    def at_point(self, i: int) -> Witness | None:
+        """Point i itself, where another class is certainly not below its label's."""
+        ball = self.ball(i)
+        excess, error = ball.excess(ball.point[None, :])
+        rival = int(excess[0].argmax())
+        same = excess[0, rival] >= error[0] or not self.heads.eps.any()
+        return Witness(ball.point, 0.0, rival) if same else None
+
+
+class HeadsEngine(HeadsBatch):
+    """Answers for a batch of points; the closed forms of all are found together."""
+
+    def __init__(self, classes: Classes, request: Request) -> None:
+        super().__init__(classes, request)
         self.found = self._closed_forms()
 
     # -- closed forms ---------------------------------------------------------------------------------------------
@@ -52,7 +71,7 @@ class HeadsEngine:
         if self.method == "lipschitz":
             tangent = self._radii(optimise=False)
             return _Closed(np.minimum(tangent.radii, self._lipschitz()), tangent.multipliers, ["lipschitz"] * n)
-        if self.method in ("tangent", "second-order"):
+        if self.method == "tangent":
             return self._radii(optimise=False)
         if self.method == "transfer":
             return self._transfer()
@@ -103,17 +122,13 @@ class HeadsEngine:
 
     def answer(self, i: int, deadline: Deadline) -> Answer:
         """The answer for one point: counterexamples, and branch and bound where the method asks for it."""
-        ball = Ball(self.heads, self.points[i], int(self.labels[i]), self.box)
         found = self.found
+        if self.margins[i] <= 0:
+            return Answer(0.0, self.at_point(i), found.methods[i], _evidence_of([]))
+        ball = self.ball(i)
         radii = found.radii[i].copy()
         best = float(radii.min())
         rivals = [self._evidence(ball, k, found.multipliers[i]) for k in range(len(self.heads)) if k != ball.label]
-        if self.margins[i] <= 0:
-            excess, error = ball.excess(ball.point[None, :])
-            rival = int(excess[0].argmax())
-            same = excess[0, rival] >= error[0] or not self.heads.eps.any()
-            witness = Witness(ball.point, 0.0, rival) if same else None
-            return Answer(0.0, witness, found.methods[i], _evidence_of([]))
         settled = best >= CAP or (self.asked is not None and best >= self.asked)
         if self.method not in ("auto", "exact") or settled:
             return Answer(min(best, CAP), None, found.methods[i], _evidence_of(rivals))

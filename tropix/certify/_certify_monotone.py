@@ -77,7 +77,7 @@ def certify_monotone(
         witness = None
         if found < CAP and (radius is None or found < radius):
             witness = search.witness(found, deadline)
-    upper = np.inf if witness is None else _distance(request.norm, witness - point)
+    upper = np.inf if witness is None else request.norm.distance(witness - point)
     evidence = {"kind": "slopes", "region": region}
     if witness is not None:
         evidence["witness"] = witness.tolist()
@@ -88,11 +88,6 @@ def certify_monotone(
         box=None if domain is None else (tuple(domain.lower.tolist()), tuple(domain.upper.tolist())),
         asked=radius, property=dict(subject.property),
     )  # fmt: skip
-
-
-def _distance(norm: Norm, shift: FloatArray) -> float:
-    """‖δ‖, rounded upwards."""
-    return float(np.nextafter(norm.length(shift)[0] * (1 + 2.0**-51), np.inf)) if shift.any() else 0.0
 
 
 class _Search:

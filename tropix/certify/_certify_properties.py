@@ -46,7 +46,7 @@ def certify_property(
     point = one_point(circuit, x)
     subject = Subject(_circuit(circuit), linear(circuit, rows, bounds))
     return certify_subject(
-        subject, point[None, :], [0], norm=norm, radius=radius, box=box, method=method, time_limit=time_limit
+        subject, point[None, :], norm=norm, radius=radius, box=box, method=method, time_limit=time_limit
     )[0]
 
 
@@ -70,7 +70,7 @@ def certify_regression(
     point = one_point(circuit, x)
     subject = Subject(_circuit(circuit), regression(circuit, circuit(point), tolerance, output))
     return certify_subject(
-        subject, point[None, :], [0], norm=norm, radius=radius, box=box, method=method, time_limit=time_limit
+        subject, point[None, :], norm=norm, radius=radius, box=box, method=method, time_limit=time_limit
     )[0]
 
 
@@ -88,10 +88,7 @@ def certify_property_all(
 ) -> list[Certificate]:
     """`certify_property` for points (n, d) together."""
     subject = Subject(_circuit(circuit), linear(circuit, rows, bounds))
-    labels = np.zeros(len(np.atleast_1d(np.asarray(points))), dtype=np.int64)
-    return certify_subject(
-        subject, points, labels, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit
-    )
+    return certify_subject(subject, points, norm=norm, radius=radius, box=box, method=method, time_limit=time_limit)
 
 
 def certify_regression_all(

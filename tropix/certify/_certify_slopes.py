@@ -11,6 +11,7 @@ from tropix.arrays import FloatArray
 from tropix.certify._attack import Witness
 from tropix.certify._check_balls import Ball
 from tropix.certify._check_enclosure import Enclosure, Region
+from tropix.certify._check_reach import room_of
 from tropix.certify._check_slopes import difference_rows, proves
 from tropix.certify._check_slopes import steepness as enclosed_steepness
 from tropix.certify._engine import Answer, Request, labels_of, margins_of
@@ -126,8 +127,5 @@ def region_of(request: Request, i: int, radius: Fraction | None, at: FloatArray 
     scales = [Fraction(s) for s in norm.scales(len(point)).tolist()]
     room = None
     if box is not None and radius:
-        room = [
-            (None if a == -np.inf else Fraction(a) - x, None if b == np.inf else Fraction(b) - x)
-            for a, b, x in zip(box.lower.tolist(), box.upper.tolist(), point.fractions().tolist(), strict=True)
-        ]
+        room = room_of((box.lower.tolist(), box.upper.tolist()), point.fractions().tolist())
     return Region(point, radius, norm.p, scales, room)

@@ -116,13 +116,13 @@ def _decides_at_half(circuit: Circuit) -> bool:
     """Whether the one output is a weight π of a pair, or a(π − 1/2): then it is decided where the pair is equal."""
     scale, shift, position, entry = Fraction(1), Fraction(0), circuit.output, 0
     while isinstance(node := circuit.nodes[position], Affine):
-        read = [(term, column) for term in node.terms for column in np.flatnonzero(dense(term.matrix)[entry]).tolist()]
+        rows = [(term.source, dense(term.matrix[[entry]])[0]) for term in node.terms]
+        read = [(source, column, row[column]) for source, row in rows for column in np.flatnonzero(row).tolist()]
         if len(read) != 1:
             return False
         shift += scale * Fraction(float(node.bias[entry]))
-        [(term, column)] = read
-        scale *= Fraction(float(dense(term.matrix)[entry, column]))
-        position, entry = term.source, column
+        [(position, entry, factor)] = read
+        scale *= Fraction(float(factor))
     if not isinstance(node, Gibbs) or scale <= 0:
         return False
     segment = int(np.searchsorted(node.segments, entry, side="right")) - 1

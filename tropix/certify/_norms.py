@@ -62,6 +62,10 @@ class Norm:
         found = np.linalg.norm(rows, ord=self.p, axis=1)
         return np.asarray(found if exact else found * (1 + (rows.shape[1] + 6) * 2.0**-53))
 
+    def distance(self, shift: FloatArray) -> float:
+        """‖δ‖ of one perturbation (d,), rounded upwards; 0 for none."""
+        return float(np.nextafter(self.length(shift)[0] * (1 + 2.0**-51), np.inf)) if shift.any() else 0.0
+
     def text(self) -> str:
         """How messages name it."""
         return ("inf" if self.p == np.inf else f"{self.p:g}") + ("" if self.scale is None else ", scaled")

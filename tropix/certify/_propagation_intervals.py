@@ -117,10 +117,10 @@ def _gibbs(node: Gibbs, layout: Layout, gaps: Differences) -> Ends:
 
 
 def _product(left: Ends, right: Ends) -> Ends:
-    with np.errstate(invalid="ignore", over="ignore"):
-        corners = np.array([a * b for a in (left.lower, left.upper) for b in (right.lower, right.upper)])
-    corners = np.where(np.isnan(corners), 0.0, corners)
-    return Ends(np.nextafter(corners.min(axis=0), -np.inf), np.nextafter(corners.max(axis=0), np.inf))
+    from tropix.circuits._intervals import _product as one
+
+    found = one(Interval(left.lower, left.upper), Interval(right.lower, right.upper))
+    return Ends(found.lower, found.upper)
 
 
 def _pointwise(node: Pointwise, inner: Ends) -> Ends:
